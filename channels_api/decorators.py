@@ -1,0 +1,100 @@
+"""The two decorators that make a method of a binding an action."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(frozen=True)
+class Action:
+    """What is known of an action: how clients call it and how it is run.
+
+    `name` is what frames say, `handler` the method's name. `method` is the HTTP method that
+    `request.method` shows to permissions and throttles. `overrides` replace attributes of the
+    binding for this action only, as the keyword arguments of DRF's `@action` do.
+    """
+
+    name: str | None
+    detail: bool
+    method: str = "POST"
+    concurrent: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    handler: str = ""
+    is_async: bool = False
+
+
+def detail_action(
+    name: str | None = None, *, method: str = "POST", concurrent: bool = False, **overrides: Any
+) -> Callable[[Handler], Handler]:
+    """Mark a method as an action on one row; it is called as `method(pk, data=data)`.
+
+    `name` is the action's name on the wire, the method's own by default. `concurrent=True` lets an
+    `async def` action run beside the other frames of its stream instead of in their order. Further
+    keyword arguments replace attributes of the binding, such as `permission_classes` or
+    `serializer_class`, while the action runs.
+    """
+    return _action(True, name, method, concurrent, overrides)
+
+
+def list_action(
+    name: str | None = None, *, method: str = "POST", concurrent: bool = False, **overrides: Any
+) -> Callable[[Handler], Handler]:
+    """Mark a method as an action on the whole stream; it is called as `method(data=data)`.
+
+    The arguments are those of `detail_action`.
+    """
+    return _action(False, name, method, concurrent, overrides)
+
+
+def _action(
+    detail: bool, name: str | None, method: str, concurrent: bool, overrides: Mapping[str, Any]
+) -> Callable[[Handler], Handler]:
+    if method.upper() not in METHODS:
+        raise ImproperlyConfigured(f"{method!r} is not one of {', '.join(sorted(METHODS))}.")
+
+    def decorator(function: Handler) -> Handler:
+        if concurrent and not is_async_callable(function):
+            raise ImproperlyConfigured(
+                f"{function!r}: only an async def action can be concurrent=True."
+            )
+        function.action = Action(name, detail, method.upper(), concurrent, overrides)  # type: ignore[attr-defined]
+        return function
+
+    return decorator
+
+
+def is_async_callable(function: Any) -> bool:
+    """Whether calling `function` gives a coroutine, seen through partials and `__call__`."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or (
+        callable(function) and inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+    )
+
+
+def actions_of(cls: type, inherited: Iterable[Action]) -> dict[str, Action]:
+    """The actions of a class by their name on the wire.
+
+    A method that overrides one of the `inherited` actions is still that action without the
+    decorator; one that is set to None is no action any more.
+    """
+    known = {action.handler: action for action in inherited}
+    actions = {}
+    for handler in dir(cls):
+        method = getattr(cls, handler, None)
+        action = getattr(method, "action", None) or known.get(handler)
+        if callable(method) and isinstance(action, Action):
+            name = action.name or handler
+            is_async = is_async_callable(method)
+            actions[name] = replace(action, name=name, handler=handler, is_async=is_async)
+    return actions

@@ -1,0 +1,123 @@
+"""The errors of the wire, the close codes, and the one place that turns exceptions into replies."""
+
+from __future__ import annotations
+
+import enum
+import traceback
+import uuid
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.http import Http404
+from rest_framework import exceptions as drf
+from rest_framework import status
+
+from .logs import logger
+
+
+class CloseCode(enum.IntEnum):
+    """Why the server closed a socket; an error frame with the reason goes out before it."""
+
+    PROTOCOL_ABUSE = 4400
+    NOT_AUTHENTICATED = 4401
+    FORBIDDEN_ORIGIN = 4403
+    SILENT_TOO_LONG = 4408
+    TOO_SLOW = 4409
+    TOO_BIG_TOO_OFTEN = 4413
+    FLOOD = 4429
+    OVERLOADED = 4503
+
+
+class FrameError(Exception):
+    """A frame that can't be taken for a request; carries what is known of where to answer.
+
+    `message` is one sentence for the client, `status` the reply's status. `stream`, `action` and
+    `request_id` are None where the frame did not tell them in a usable form.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status: int = 400,
+        *,
+        stream: str | None = None,
+        action: str | None = None,
+        request_id: str | int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.stream = stream
+        self.action = action
+        self.request_id = request_id
+
+
+class ActionDenied(drf.APIException):
+    """A 0.4.1-style permission class said no."""
+
+    status_code = status.HTTP_401_UNAUTHORIZED
+    default_detail = "Permission Denied"
+    default_code = "permission_denied"
+
+
+class InvalidAction(drf.APIException):
+    """The binding has no action of that name."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+    default_detail = "Invalid Action"
+    default_code = "invalid_action"
+
+
+class LimitExceeded(drf.APIException):
+    """The socket asked for more than its share; the detail names the limit."""
+
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    default_code = "limit_exceeded"
+
+
+class ReplyTooLarge(drf.APIException):
+    """The encoded reply is over `MAX_REPLY_BYTES`."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The reply is too large: ask for less, for example with a page or a filter."
+    default_code = "reply_too_large"
+
+
+class ActionTimeout(drf.APIException):
+    """The action ran longer than `ACTION_TIMEOUT`."""
+
+    status_code = status.HTTP_504_GATEWAY_TIMEOUT
+    default_detail = "The action took too long."
+    default_code = "action_timeout"
+
+
+def error_reply(exc: BaseException) -> tuple[int, list[Any]]:
+    """The status and the `errors` array that a client gets for `exc`.
+
+    Anything that is not meant for clients becomes a 500 with an error id; the id, the traceback and
+    the text go to the log. The text goes to the client only with DEBUG.
+    """
+    if isinstance(exc, FrameError):
+        return exc.status, [exc.message]
+    if isinstance(exc, Http404):
+        exc = drf.NotFound()
+    elif isinstance(exc, DjangoPermissionDenied):
+        exc = drf.PermissionDenied()
+    if isinstance(exc, drf.APIException):
+        return exc.status_code, format_errors(exc.detail)
+    return status.HTTP_500_INTERNAL_SERVER_ERROR, _unexpected(exc)
+
+
+def format_errors(detail: Any) -> list[Any]:
+    """An `errors` array made of what DRF calls detail: a list as it is, anything else in a list."""
+    return list(detail) if isinstance(detail, (list, tuple)) else [detail]
+
+
+def _unexpected(exc: BaseException) -> list[Any]:
+    error_id = uuid.uuid4().hex
+    logger.error("Internal server error %s", error_id, exc_info=exc, extra={"error_id": error_id})
+    reference = {"error_id": error_id}
+    if django_settings.DEBUG:
+        reference["exception"] = "".join(traceback.format_exception_only(type(exc), exc)).strip()
+    return ["Internal server error", reference]

@@ -1,0 +1,70 @@
+"""The `CHANNELS_API` setting: every key with its default, read at each use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.utils.module_loading import import_string
+from rest_framework.settings import api_settings as rest_framework_settings
+
+DEFAULTS: dict[str, Any] = {
+    # Rows of a list where the binding has no pagination class of its own.
+    "DEFAULT_PAGE_SIZE": 25,
+    # Dotted paths or classes, both families. None: the project's
+    # REST_FRAMEWORK["DEFAULT_PERMISSION_CLASSES"], so that a locked REST API stays locked.
+    "DEFAULT_PERMISSION_CLASSES": None,
+    # Threads for sync actions, and so database connections, of one process; one more serves
+    # subscriptions only. 0: Django's thread-sensitive thread, for tests inside TestCase.
+    "THREADS": min(32, (os.cpu_count() or 1) + 4),
+    # Bytes of one incoming frame; more is answered with 413 and not parsed.
+    "MAX_FRAME_BYTES": 65_536,
+    # Levels of nesting in an incoming frame, the frame itself being the first.
+    "MAX_DEPTH": 32,
+    # Bytes of one reply; more is answered with 413 instead.
+    "MAX_REPLY_BYTES": 1_048_576,
+    # Frames per second that one socket may send in the long run, and at once. None: no limit.
+    "FRAME_RATE": 100,
+    "FRAME_BURST": 200,
+    # Actions of one socket that run at the same time, and frames that may wait behind them.
+    "MAX_IN_FLIGHT": 8,
+    "MAX_QUEUED": 32,
+    # Subscriptions of one socket.
+    "MAX_SUBSCRIPTIONS": 100,
+    # Seconds: an async action is cancelled, a sync one's result dropped; both answer 504.
+    # None: no limit.
+    "ACTION_TIMEOUT": 30,
+    # Seconds that a single frame may take to be handed to the client. None: no limit.
+    "SEND_TIMEOUT": 20,
+    # Changes that the log keeps of each topic.
+    "HISTORY_SIZE": 1000,
+}
+
+
+class Settings:
+    """`settings.NAME`: the project's value, else the default.
+
+    Nothing is kept between two reads, so `override_settings` works. An attribute that is no
+    setting raises AttributeError.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in DEFAULTS:
+            raise AttributeError(f"{name} is not a setting of channels_api.")
+        configured = getattr(django_settings, "CHANNELS_API", None) or {}
+        return configured.get(name, DEFAULTS[name])
+
+
+settings = Settings()
+
+
+def default_permission_classes() -> Sequence[Any]:
+    """The permission classes of a binding that names none."""
+    configured = settings.DEFAULT_PERMISSION_CLASSES
+    if configured is None:
+        # Already imported classes; DRF's own default is AllowAny.
+        classes: Sequence[Any] = rest_framework_settings.DEFAULT_PERMISSION_CLASSES
+        return classes
+    return [import_string(item) if isinstance(item, str) else item for item in configured]
