@@ -1,0 +1,235 @@
+"""Frames as plain objects: strict JSON in, strict JSON out, no I/O."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from rest_framework.utils.encoders import JSONEncoder
+
+from .exceptions import FrameError
+
+MAX_REQUEST_ID_LENGTH = 128
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+# An escape that may be half of a surrogate pair; the only way one gets into a decoded string,
+# since servers refuse text that is not UTF-8.
+SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True)
+class RequestFrame:
+    """What a client asks; `pk` and `data` are any JSON value."""
+
+    stream: str
+    action: str
+    pk: Any = None
+    data: Any = None
+    request_id: str | int | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer to one frame; `status` is an HTTP status, `errors` is empty where it went well."""
+
+    stream: str | None
+    action: str | None
+    status: int
+    data: Any = None
+    errors: list[Any] = field(default_factory=list)
+    request_id: str | int | None = None
+
+    def encode(self) -> str:
+        """The frame's text. Raises TypeError or ValueError for what strict JSON can't hold."""
+        payload = {
+            "action": self.action,
+            "errors": self.errors,
+            "data": self.data,
+            "response_status": self.status,
+            "request_id": self.request_id,
+        }
+        return encode({"stream": self.stream, "payload": payload})
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change of a row, told to a classic subscriber.
+
+    `data` is the row as JSON text, already encoded, so that it is encoded once for everybody who
+    sees the same row; "null" for a row that is gone.
+    """
+
+    stream: str
+    action: str
+    pk: int | str
+    model: str
+    data: str = "null"
+
+    def encode(self) -> str:
+        """The frame's text."""
+        return (
+            f'{{"stream":{encode(self.stream)},"payload":{{"action":"{self.action}",'
+            f'"pk":{encode(self.pk)},"data":{self.data},"model":"{self.model}"}}}}'
+        )
+
+
+_encoder = JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def encode(value: Any) -> str:
+    """`value` as strict JSON, by DRF's encoder.
+
+    Raises TypeError or ValueError (also for NaN, cycles and lone surrogates) where it can't be.
+    """
+    text = _encoder.encode(value)
+    if not text.isascii():
+        text.encode()  # a lone surrogate would fail in the server's send and cost the socket
+    return text
+
+
+def byte_length(text: str) -> int:
+    """The bytes of `text` as UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def parse(text: str, *, max_depth: int) -> RequestFrame:
+    """The request in a text frame; FrameError, with one sentence for the client, if there is none.
+
+    Refused beyond what JSON forbids: numbers that are not finite or not within 64 bit, a key twice
+    in an object, unpaired surrogates, and more than `max_depth` levels.
+    """
+    content = _loads(text)
+    if not isinstance(content, dict):
+        raise FrameError("A frame must be a JSON object.")
+    stream: Any = content.get("stream")
+    payload: Any = content.get("payload")
+    # What can be known of the frame is known before anything in it is refused, so that the
+    # error reply reaches the request that it is for.
+    known: dict[str, Any] = {"stream": stream if _is_text(stream) else None}
+    if isinstance(payload, dict):
+        known["action"] = payload["action"] if _is_text(payload.get("action")) else None
+        request_id = payload.get("request_id")
+        known["request_id"] = request_id if _is_request_id(request_id) else None
+    fault = (
+        _depth_fault(content, max_depth)
+        or (SURROGATE_ESCAPE.search(text) and _surrogate_fault(content))
+        or _shape_fault(content)
+    )
+    if fault:
+        if fault is SURROGATE_FAULT:
+            known = {key: value for key, value in known.items() if not _has_surrogate(value)}
+        raise FrameError(fault, **known)
+    data = payload.get("data")
+    pk = payload.get("pk")
+    if pk is None and isinstance(data, dict):
+        pk = data.get("pk")
+    return RequestFrame(stream, payload["action"], pk, data, payload.get("request_id"))
+
+
+def _loads(text: str) -> Any:
+    try:
+        return _decoder.decode(text)
+    except json.JSONDecodeError as exc:
+        raise FrameError(
+            f"The frame is not JSON: {exc.msg} (line {exc.lineno} column {exc.colno})."
+        ) from None
+    except RecursionError:
+        raise FrameError("The frame is nested too deeply.") from None
+
+
+def _parse_int(digits: str) -> int:
+    # The length first: int() of many digits is slow, and fails over 4300 of them.
+    if len(digits) > 20 or not INT64_MIN <= (number := int(digits)) <= INT64_MAX:
+        raise FrameError("The frame holds an integer that does not fit in 64 bits.")
+    return number
+
+
+def _parse_float(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise FrameError("The frame holds a number that is not finite.")
+    return number
+
+
+def _parse_constant(name: str) -> NoReturn:
+    raise FrameError(f"The frame holds {name}, which is not JSON.")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise FrameError("The frame holds an object with the same key twice.")
+    return result
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_parse_int,
+    parse_float=_parse_float,
+    parse_constant=_parse_constant,
+)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_request_id(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= MAX_REQUEST_ID_LENGTH
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _shape_fault(content: dict[str, Any]) -> str | None:
+    payload = content.get("payload")
+    if not isinstance(content.get("stream"), str):
+        return "A frame needs a stream, which must be a string."
+    if not isinstance(payload, dict):
+        return "A frame needs a payload, which must be an object."
+    if not _is_request_id(payload.get("request_id")):
+        return (
+            f"The request_id must be a string of at most {MAX_REQUEST_ID_LENGTH} characters, "
+            "an integer or null."
+        )
+    if not isinstance(payload.get("action"), str):
+        return "The payload needs an action, which must be a string."
+    return None
+
+
+def _depth_fault(content: Any, max_depth: int) -> str | None:
+    # Level by level and not by recursion: the input decides how deep this goes.
+    level, depth = [content], 0
+    while level:
+        depth += 1
+        if depth > max_depth:
+            return f"The frame is nested too deeply: {max_depth} levels are allowed."
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))
+        ]
+    return None
+
+
+SURROGATE_FAULT = "The frame holds half of a surrogate pair, which is not text."
+
+
+def _has_surrogate(value: Any) -> bool:
+    return isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _surrogate_fault(content: Any) -> str | None:
+    pending = [content]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending += value.keys()
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+        elif _has_surrogate(value):
+            return SURROGATE_FAULT
+    return None
