@@ -1,0 +1,134 @@
+"""The DRF `Request` of a frame, made from the socket's ASGI scope."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, QueryDict
+from django.utils.datastructures import MultiValueDict
+from django.utils.functional import cached_property
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import ValidationError
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+
+Scope = MutableMapping[str, Any]
+
+SCHEMES = {"ws": "http", "wss": "https"}
+# Actions whose data stands where HTTP has the query string.
+READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_renderer = JSONRenderer()
+_negotiator = DefaultContentNegotiation()
+
+
+class Handshake:
+    """What the requests of one socket have in common: its handshake, read once.
+
+    `scope` is the socket's ASGI scope after the middleware (session, auth, URL route).
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    @property
+    def user(self) -> Any:
+        """The scope's user; AnonymousUser where no auth middleware put one there."""
+        # An instance: the class itself, as a missing middleware leaves it elsewhere, is truthy
+        # and has a truthy `is_authenticated`.
+        return self.scope.get("user") or AnonymousUser()
+
+    @cached_property
+    def http(self) -> ASGIRequest:
+        """The handshake as Django sees it: META, COOKIES, path."""
+        scope = {
+            **self.scope,
+            "type": "http",
+            "method": "GET",
+            "scheme": SCHEMES.get(self.scope.get("scheme", "ws"), "http"),
+        }
+        return ASGIRequest(scope, io.BytesIO())
+
+
+class FrameHttpRequest(HttpRequest):
+    """Django's request for one frame: the handshake's headers, the action's method."""
+
+    def __init__(self, handshake: Handshake, method: str, query: QueryDict) -> None:
+        super().__init__()
+        http = handshake.http
+        self.scope = http.scope
+        self.path, self.path_info = http.path, http.path_info
+        self.method = method
+        self.META = {
+            **http.META,
+            "REQUEST_METHOD": method,
+            "QUERY_STRING": query.urlencode() if query else "",
+        }
+        self.COOKIES = http.COOKIES
+        self.GET = query  # type: ignore[assignment]  # immutable in Django's own requests too
+        self.user = handshake.user
+        if "session" in handshake.scope:
+            self.session = handshake.scope["session"]
+        self._body = b""  # so that reading the body is no error; the data is in `Request.data`
+
+    def _get_scheme(self) -> str | None:
+        scheme: str | None = self.scope.get("scheme")
+        return scheme
+
+
+class SocketAuthentication(BaseAuthentication):
+    """The user that the socket's middleware found, as DRF's `request.user`."""
+
+    def __init__(self, user: Any) -> None:
+        self.user = user
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        return (self.user, None) if self.user.is_authenticated else None
+
+
+class FrameRequest(Request):
+    """DRF's request for one frame: `data` is the frame's data, or `query_params` for reading."""
+
+    def __init__(self, handshake: Handshake, method: str, data: Any) -> None:
+        reading = method in READING_METHODS
+        query = query_params(data) if reading else QueryDict()
+        super().__init__(
+            FrameHttpRequest(handshake, method, query),
+            authenticators=[SocketAuthentication(handshake.user)],
+            negotiator=_negotiator,
+        )
+        self._full_data = self._data = {} if reading or data is None else data
+        self._files: MultiValueDict[str, Any] = MultiValueDict()
+        self.accepted_renderer = _renderer
+        self.accepted_media_type = _renderer.media_type
+        self.version = self.versioning_scheme = None
+
+
+def query_params(data: Any) -> QueryDict:
+    """A frame's data as query parameters: lists repeat a key, null leaves it out.
+
+    Raises ValidationError for data that is no object and for values that are objects.
+    """
+    if data is None:
+        return QueryDict()
+    if not isinstance(data, Mapping):
+        raise ValidationError("data must be an object.")
+    query = QueryDict(mutable=True)
+    for key, value in data.items():
+        values = value if isinstance(value, list) else [value]
+        query.setlist(key, [_query_text(key, item) for item in values if item is not None])
+    query._mutable = False
+    return query
+
+
+def _query_text(key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (dict, list)):
+        raise ValidationError({key: ["A filter must be a string, a number, true, false or null."]})
+    return str(value)
