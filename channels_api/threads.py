@@ -1,0 +1,215 @@
+"""The bounded thread pool that runs sync code for all sockets of a process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import queue
+import threading
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from asgiref.sync import SyncToAsync, sync_to_async
+from django.db import close_old_connections
+
+from .settings import settings
+
+T = TypeVar("T")
+
+# The owner of the reads for subscriptions; a thread of its own serves nobody else, so that no
+# number of slow actions holds up an event.
+LIVE = "live"
+
+
+async def run_in_thread(function: Callable[..., T], *args: Any, owner: Hashable) -> T:
+    """Run sync code that may use the database; its return value or exception comes back here.
+
+    Owners (sockets, or LIVE) take turns when threads are scarce, so one owner's calls delay those
+    of another by one call at most. A caller that is cancelled leaves the call to end unheard.
+    """
+    size = settings.THREADS
+    if size == 0:
+        return await sync_to_async(_with_fresh_connections, thread_sensitive=True)(function, *args)
+    return await get_pool(size).submit(owner, function, *args)
+
+
+def _with_fresh_connections(function: Callable[..., T], *args: Any) -> T:
+    # As Django does around a request: CONN_MAX_AGE and health checks hold, and a connection that
+    # the database ended is replaced instead of failing for ever. Connections inside an atomic
+    # block (TestCase) are left alone by Django itself.
+    close_old_connections()
+    try:
+        return function(*args)
+    finally:
+        close_old_connections()
+
+
+_pool: ThreadPool | None = None
+_pool_lock = threading.Lock()
+
+
+def get_pool(size: int) -> ThreadPool:
+    """The process's pool; a new one where the size has changed or the process was forked."""
+    global _pool
+    with _pool_lock:
+        if _pool is None or _pool.size != size or _pool.pid != os.getpid():
+            if _pool is not None:
+                _pool.close()
+            _pool = ThreadPool(size)
+        return _pool
+
+
+@dataclass
+class _Call:
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    context: contextvars.Context
+    outbox: _Outbox
+    future: asyncio.Future[Any]
+
+    def run(self) -> None:
+        SyncToAsync.threadlocal.main_event_loop = self.outbox.loop
+        SyncToAsync.threadlocal.main_event_loop_pid = os.getpid()
+        try:
+            result, error = self.context.run(self._call), None
+        except BaseException as exc:  # noqa: BLE001 - it is raised where the call is awaited
+            result, error = None, exc
+        self.outbox.put(self.future, result, error)
+
+    def _call(self) -> Any:
+        return _with_fresh_connections(self.function, *self.args)
+
+
+class _Outbox:
+    """Hands results back to an event loop: one wake-up for all that are ready by then."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._ready: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
+        self._woken = False
+        self._lock = threading.Lock()
+
+    def put(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+        self._ready.append((future, result, error))
+        with self._lock:
+            if self._woken:
+                return
+            self._woken = True
+        try:
+            self.loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:
+            # The loop was closed while the call ran: the server is gone, nobody waits.
+            self._ready.clear()
+
+    def _drain(self) -> None:
+        # Before the deque is emptied: a result that comes after the last popleft must wake again.
+        with self._lock:
+            self._woken = False
+        while self._ready:
+            future, result, error = self._ready.popleft()
+            if future.done():  # cancelled: the client left, or the action's time was up
+                continue
+            if error is None:
+                future.set_result(result)
+            elif isinstance(error, StopIteration):  # a future can't hold one
+                future.set_exception(RuntimeError("StopIteration raised by a sync call"))
+            else:
+                future.set_exception(error)
+
+
+class ThreadPool:
+    """At most `size` daemon threads for all owners, and one more for LIVE only.
+
+    Threads start when there is work. They are daemons, since an action that never ends must not
+    keep the process from exiting.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.pid = os.getpid()
+        self._lock = threading.Lock()
+        self._waiting: OrderedDict[Hashable, deque[_Call]] = OrderedDict()
+        self._started = 0
+        self._idle = 0
+        self._live_started = False
+        # A token for each call: a thread that gets one may find the call taken already, by the
+        # thread that serves LIVE. None of them is ever missing.
+        self._tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._live_tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._outboxes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Outbox] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def submit(self, owner: Hashable, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """Queue a call; the future belongs to the running event loop."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        with self._lock:
+            outbox = self._outboxes.get(loop)
+            if outbox is None:
+                outbox = self._outboxes[loop] = _Outbox(loop)
+            call = _Call(function, args, contextvars.copy_context(), outbox, future)
+            self._waiting.setdefault(owner, deque()).append(call)
+            self._start_threads(owner)
+        if owner == LIVE:
+            self._live_tokens.put(True)
+        self._tokens.put(True)
+        return future
+
+    def close(self) -> None:
+        """Let the threads end when the queued calls are done."""
+        for _ in range(self._started):
+            self._tokens.put(False)
+        if self._live_started:
+            self._live_tokens.put(False)
+
+    def _start_threads(self, owner: Hashable) -> None:
+        if owner == LIVE and not self._live_started:
+            self._live_started = True
+            self._start(self._serve_live, "live")
+        if self._idle < len(self._waiting) and self._started < self.size:
+            self._started += 1
+            self._start(self._serve, str(self._started))
+
+    def _start(self, target: Callable[[], None], name: str) -> None:
+        threading.Thread(target=target, name=f"channels_api-{name}", daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            more = self._tokens.get()
+            with self._lock:
+                self._idle -= 1
+                call = self._next() if more else None
+            if not more:
+                return
+            if call is not None:
+                call.run()
+            # Not kept until the next call comes: results and requests can be large.
+            del call
+
+    def _serve_live(self) -> None:
+        while self._live_tokens.get():
+            with self._lock:
+                call = self._take(LIVE) if LIVE in self._waiting else None
+            if call is not None:
+                call.run()
+            del call
+
+    def _next(self) -> _Call | None:
+        return self._take(next(iter(self._waiting))) if self._waiting else None
+
+    def _take(self, owner: Hashable) -> _Call:
+        calls = self._waiting[owner]
+        call = calls.popleft()
+        # The owner goes to the end of the line, so that each has its turn.
+        if calls:
+            self._waiting.move_to_end(owner)
+        else:
+            del self._waiting[owner]
+        return call
