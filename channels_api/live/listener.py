@@ -1,0 +1,101 @@
+"""A hub's ear on the channel layer: one channel, one membership per topic, healed by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+from ..logs import log_sometimes
+from .bell import from_message, layer_between_processes
+from .log import Hint, Topic
+
+# Seconds that a subscriber waits for the layer before it is served without it.
+TIMEOUT = 2.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+
+
+class Listener:
+    """Keeps the memberships equal to the topics that are wanted and passes on what is heard.
+
+    All of it belongs to one event loop. Nothing here raises: what a failing layer does not take
+    is tried again, with growing pauses.
+    """
+
+    def __init__(self, hear: Callable[[Hint], None]) -> None:
+        self._hear = hear
+        self._wanted: set[Topic] = set()
+        self._joined: set[Topic] = set()
+        self._layer: Any = None
+        self._channel = ""
+        self._task: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+
+    async def join(self, topic: Topic) -> None:
+        """Listen to a topic; back when the layer has taken it, or after TIMEOUT without it."""
+        self._wanted.add(topic)
+        if self._task is None:
+            self._layer = layer_between_processes()
+            if self._layer is None:
+                return
+            self._task = asyncio.ensure_future(self._listen())
+        await self._try_to_settle()
+
+    async def leave(self, topic: Topic) -> None:
+        """Stop listening to a topic; after the last one nothing of the layer is in use."""
+        self._wanted.discard(topic)
+        if self._task is not None:
+            await self._try_to_settle()
+        if not self._wanted and self._task is not None:
+            task, self._task, self._channel = self._task, None, ""
+            self._joined.clear()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _try_to_settle(self) -> bool:
+        try:
+            await asyncio.wait_for(self._settle(), TIMEOUT)
+        except Exception:
+            log_sometimes("The channel layer does not take memberships; trying again")
+            return False
+        return True
+
+    async def _settle(self) -> None:
+        # One at a time, each with the wishes of its moment: a leave that overtakes a join of the
+        # same topic would end a membership that is needed.
+        async with self._lock:
+            if self._wanted and not self._channel:
+                self._channel = await self._layer.new_channel("channels_api")
+            for topic in self._wanted - self._joined:
+                await self._layer.group_add(topic.group, self._channel)
+                self._joined.add(topic)
+            for topic in self._joined - self._wanted:
+                await self._layer.group_discard(topic.group, self._channel)
+                self._joined.discard(topic)
+
+    async def _listen(self) -> None:
+        pause = FIRST_PAUSE
+        settled = await self._try_to_settle()
+        while True:
+            try:
+                if settled:
+                    self._pass_on(await self._layer.receive(self._channel))
+                    pause = FIRST_PAUSE
+                    continue
+            except Exception:
+                log_sometimes("The channel layer can't be heard; trying again")
+            # Full jitter, so that the processes of a site don't return to a layer together.
+            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
+            pause = min(pause * 2, LONGEST_PAUSE)
+            # A layer that was restarted has forgotten its groups.
+            self._joined.clear()
+            settled = await self._try_to_settle()
+
+    def _pass_on(self, message: dict[str, Any]) -> None:
+        try:
+            hint = from_message(message)
+        except (KeyError, TypeError):
+            log_sometimes("The hub's channel had a message that is no hint")
+            return
+        self._hear(hint)

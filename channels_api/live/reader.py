@@ -1,0 +1,51 @@
+"""What live needs of a binding: who sees the same, and how rows are read for them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable
+from dataclasses import dataclass
+from typing import Protocol
+
+from .log import Topic
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that a reader may see, as JSON text by pk.
+
+    `personal` is True where the rows of a shared reader turned out to depend on the user: they
+    must then be shown to nobody.
+    """
+
+    texts: dict[int | str, str]
+    personal: bool = False
+
+
+@dataclass(frozen=True)
+class Visible:
+    """The pks that a reader may see; not `complete` where there were too many to list."""
+
+    pks: set[int | str]
+    complete: bool
+
+
+class Reader(Protocol):
+    """Reads rows with a subscriber's queryset, permissions and serializer. Sync code."""
+
+    stream: str
+    topic: Topic
+    # Whether a row of the topic may be hidden from the reader.
+    restricted: bool
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for readers that see the same; it may change from shared to personal."""
+
+    def read(self, pks: Collection[int | str]) -> Rows:
+        """The rows among `pks` that may be seen now."""
+
+    def visible(self, limit: int) -> Visible:
+        """The pks of up to `limit` rows that may be seen now."""
+
+    def find(self, pk: object) -> int | str:
+        """The primary key for a look-up value. Raises NotFound where it can't be seen."""
