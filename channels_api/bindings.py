@@ -1,0 +1,198 @@
+"""Bindings: what a viewset is to HTTP, on a socket. A new one is made for each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, ClassVar
+
+from django.utils.functional import classproperty
+from rest_framework.exceptions import NotFound
+
+from .decorators import Action, actions_of
+from .exceptions import ReplyTooLarge, error_reply
+from .live.changes import watch
+from .mixins import (
+    CreateModelMixin,
+    DeleteModelMixin,
+    ListModelMixin,
+    PatchModelMixin,
+    RetrieveModelMixin,
+    SubscribeModelMixin,
+    UpdateModelMixin,
+)
+from .policies import Policies
+from .protocol import Reply, RequestFrame, byte_length
+from .readers import depends_on_user, personal_key
+from .requests import Handshake
+from .results import atomic_requests, read_result
+from .settings import settings
+from .threads import run_in_thread
+
+# Where an action does what a viewset does under another name, the method that permissions see is
+# that of the viewset.
+VIEW_ACTIONS = {"patch": "partial_update", "delete": "destroy"}
+
+
+class ResourceBindingBase(Policies):
+    """A stream without actions; mixins and decorated methods bring them.
+
+    A subclass sets `queryset` and `serializer_class`, or overrides `get_queryset()` and
+    `get_serializer_class()`. DRF's permission, throttle, filter and pagination classes are used as
+    they are, with the binding as their view: `request`, `action` (DRF's names: "partial_update",
+    "destroy", a custom action's method name), `kwargs`, `detail`. None stands for the project's
+    defaults.
+    """
+
+    # Filled from the decorators: what clients call is looked up here and nowhere else.
+    available_actions: ClassVar[dict[str, Action]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.available_actions = actions_of(cls, inherited=cls.available_actions.values())
+        model = cls.model or getattr(cls.queryset, "model", None)
+        if model is not None and "subscribe" in cls.available_actions:
+            watch(model)
+
+    @classproperty
+    def consumer(cls) -> Any:  # noqa: N805
+        """What stands in `WebsocketDemultiplexer.consumers`; the class itself does as well."""
+        return cls
+
+    def __init__(
+        self, handshake: Handshake, frame: RequestFrame, subscriptions: Any = None
+    ) -> None:
+        self.handshake = handshake
+        self.frame = frame
+        self.subscriptions = subscriptions
+        self.scope = handshake.scope
+        self.user = handshake.user
+        self.stream = frame.stream
+        self.request_id = frame.request_id
+        self.args: tuple[Any, ...] = ()
+        self.format_kwarg = None
+        self.available_action = self.available_actions.get(frame.action)
+        self.action: str | None = None
+        self.detail: bool | None = None
+        self.pk: Any = None
+        # Whether rows are read for events, and not to answer the frame.
+        self.delivers = False
+        self._after_reply: list[Callable[[], None]] = []
+        if self.available_action is not None:
+            self._prepare(self.available_action)
+
+    def _prepare(self, action: Action) -> None:
+        self.action = VIEW_ACTIONS.get(action.handler, action.handler)
+        self.detail = action.detail
+        for name, value in action.overrides.items():
+            setattr(self, name, value)
+
+    def overrides(self, *names: str) -> bool:
+        """Whether a subclass has a method of its own for one of these names."""
+        return any(
+            getattr(type(self), name) is not getattr(ResourceBindingBase, name) for name in names
+        )
+
+    def audience(self) -> Hashable:
+        """For whom a row looks the same; None is everybody.
+
+        Rows are read and encoded once for all subscribers of an equal audience. The default is
+        everybody where nothing in the binding depends on the user, else the user. A subclass that
+        overrides it promises that equal audiences see equal rows with equal content.
+        """
+        return personal_key(self.handshake) if depends_on_user(self) else None
+
+    @classmethod
+    def audience_is_default(cls) -> bool:
+        """Whether the promise is the library's own, to be kept by watching."""
+        return cls.audience is ResourceBindingBase.audience
+
+    def after_reply(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called in the event loop when the reply is on its way."""
+        self._after_reply.append(callback)
+
+    def replied(self) -> None:
+        """The reply is on its way."""
+        for callback in self._after_reply:
+            callback()
+
+    def initial(self) -> None:
+        """Everything that comes before the action, in one thread hop; raises for a refusal."""
+        fault = None
+        try:
+            if self.frame.pk is not None:
+                self.pk = self.canonical_pk(self.frame.pk)
+        except NotFound as exc:
+            # Not raised yet: who may not know of rows is told that first.
+            fault = exc
+        self.check_policies()
+        if self.detail and fault is not None:
+            raise fault
+
+    async def dispatch(self) -> str:
+        """Answer the frame: the reply, encoded. A failure is a reply too."""
+        action = self.available_action
+        if action is None or not action.is_async:
+            return await run_in_thread(self._respond, owner=self.handshake)
+        try:
+            await run_in_thread(self.initial, owner=self.handshake)
+            return self._encode(await self._call(action))
+        # SystemExit would end the server's event loop.
+        except (Exception, SystemExit) as exc:
+            return self.refuse(exc)
+
+    def _respond(self) -> str:
+        try:
+            with atomic_requests():
+                self.initial()
+                result = self._call(self.available_action)
+            return self._encode(result)
+        except BaseException as exc:  # noqa: BLE001 - nothing of a frame leaves it
+            return self.refuse(exc)
+
+    def _call(self, action: Any) -> Any:
+        handler = getattr(self, action.handler)
+        if action.detail:
+            return handler(self.pk, data=self.frame.data)
+        return handler(data=self.frame.data)
+
+    def _encode(self, result: Any) -> str:
+        status, data, errors = read_result(result)
+        text = self.reply(status, data, errors).encode()
+        if byte_length(text) > settings.MAX_REPLY_BYTES:
+            raise ReplyTooLarge
+        return text
+
+    def refuse(self, exc: BaseException) -> str:
+        """The encoded error reply for an exception."""
+        # What was to follow the reply of a success does not follow this one.
+        self._after_reply.clear()
+        status, errors = error_reply(exc)
+        try:
+            return self.reply(status, None, errors).encode()
+        except (TypeError, ValueError) as unspeakable:
+            status, errors = error_reply(unspeakable)
+            return self.reply(status, None, errors).encode()
+
+    def reply(self, status: int, data: Any, errors: list[Any]) -> Reply:
+        """A reply to the frame."""
+        frame = self.frame
+        return Reply(frame.stream, frame.action, status, data, errors, frame.request_id)
+
+
+class ResourceBinding(
+    CreateModelMixin,
+    RetrieveModelMixin,
+    ListModelMixin,
+    UpdateModelMixin,
+    PatchModelMixin,
+    DeleteModelMixin,
+    SubscribeModelMixin,
+    ResourceBindingBase,
+):
+    """All actions: create, retrieve, list, update, patch, delete, subscribe, unsubscribe."""
+
+
+class ReadOnlyResourceBinding(
+    RetrieveModelMixin, ListModelMixin, SubscribeModelMixin, ResourceBindingBase
+):
+    """The actions that change nothing: retrieve, list, subscribe, unsubscribe."""

@@ -1,0 +1,119 @@
+"""The actions of a binding, each with a `perform_` hook where it changes something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.exceptions import ValidationError
+
+from .decorators import detail_action, list_action
+from .live.operations import CREATE, DELETE, UPDATE
+from .live.subscription import EVERY_ACTION
+from .readers import BindingReader
+from .threads import LIVE, run_in_thread
+
+SUBSCRIBED_ACTIONS = (CREATE, UPDATE, DELETE, EVERY_ACTION)
+
+
+class CreateModelMixin:
+    """Makes a row of the data."""
+
+    @list_action()
+    def create(self: Any, data: Any = None, **kwargs: Any) -> Any:
+        serializer = self.get_serializer(data=data)
+        serializer.is_valid(raise_exception=True)
+        self.perform_create(serializer)
+        return serializer.data, 201
+
+    def perform_create(self, serializer: Any) -> None:
+        """Save the new row."""
+        serializer.save()
+
+
+class RetrieveModelMixin:
+    """Shows a row."""
+
+    @detail_action(method="GET")
+    def retrieve(self: Any, pk: Any, data: Any = None, **kwargs: Any) -> Any:
+        return self.serialize_data(self.get_object_or_404(pk)), 200
+
+
+class ListModelMixin:
+    """Shows a page of rows; the data holds page, filters, search and ordering."""
+
+    @list_action(method="GET")
+    def list(self: Any, data: Any = None, **kwargs: Any) -> Any:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        serializer = self.get_serializer(page, many=True)
+        return self.get_paginated_response(serializer.data)
+
+
+class UpdateModelMixin:
+    """Changes a row to the data."""
+
+    @detail_action(method="PUT")
+    def update(self: Any, pk: Any, data: Any = None, **kwargs: Any) -> Any:
+        serializer = self.get_serializer(self.get_object_or_404(pk), data=data)
+        serializer.is_valid(raise_exception=True)
+        self.perform_update(serializer)
+        return serializer.data, 200
+
+    def perform_update(self, serializer: Any) -> None:
+        """Save the changed row."""
+        serializer.save()
+
+
+class PatchModelMixin:
+    """Changes of a row what the data names."""
+
+    @detail_action(method="PATCH")
+    def patch(self: Any, pk: Any, data: Any = None, **kwargs: Any) -> Any:
+        serializer = self.get_serializer(self.get_object_or_404(pk), data=data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        self.perform_patch(serializer)
+        return serializer.data, 200
+
+    def perform_patch(self, serializer: Any) -> None:
+        """Save the changed row."""
+        serializer.save()
+
+
+class DeleteModelMixin:
+    """Deletes a row."""
+
+    @detail_action(method="DELETE")
+    def delete(self: Any, pk: Any, data: Any = None, **kwargs: Any) -> Any:
+        self.perform_delete(self.get_object_or_404(pk))
+        return {}, 200
+
+    def perform_delete(self, instance: Any) -> None:
+        """Delete the row."""
+        instance.delete()
+
+
+class SubscribeModelMixin:
+    """Tells of changes, of all rows or of one, until it is unsubscribed or the socket ends."""
+
+    # The data says what is subscribed: it is no query.
+    @detail_action(method="GET", uses_data=False)
+    async def subscribe(self: Any, pk: Any = None, data: Any = None, **kwargs: Any) -> Any:
+        action = _subscribed_action(data)
+        reader = await run_in_thread(BindingReader, self, owner=LIVE)
+        subscription = await self.subscriptions.add(reader, action, self.pk)
+        # Its events come after the reply.
+        self.after_reply(subscription.open)
+        return {"action": action}, 200
+
+    @detail_action(method="GET", uses_data=False)
+    async def unsubscribe(self: Any, pk: Any = None, data: Any = None, **kwargs: Any) -> Any:
+        self.subscriptions.discard(self.stream, _subscribed_action(data), self.pk)
+        return {}, 200
+
+
+def _subscribed_action(data: Any) -> str:
+    if not isinstance(data, dict) or "action" not in data:
+        raise ValidationError("action required")
+    action = data["action"]
+    if action not in SUBSCRIBED_ACTIONS:
+        raise ValidationError(f"action must be one of {', '.join(SUBSCRIBED_ACTIONS)}")
+    return str(action)

@@ -1,0 +1,39 @@
+"""What a handler returned, as a reply's parts; and the transaction around it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import connections, transaction
+from rest_framework.response import Response
+
+from .exceptions import format_errors
+
+
+def read_result(result: Any) -> tuple[int, Any, list[Any]]:
+    """Status, data and errors of what a handler returned.
+
+    That is `(data, status)`, a DRF Response, or bare data, which is a 200.
+    """
+    if isinstance(result, Response):
+        if result.status_code < 400:
+            return result.status_code, result.data, []
+        errors = result.data
+        if isinstance(errors, dict) and errors.keys() == {"detail"}:
+            errors = errors["detail"]
+        return result.status_code, None, format_errors(errors)
+    if isinstance(result, tuple) and len(result) == 2 and type(result[1]) is int:
+        return result[1], result[0], []
+    return 200, result, []
+
+
+@contextlib.contextmanager
+def atomic_requests() -> Iterator[None]:
+    """A transaction on each database with ATOMIC_REQUESTS, as Django puts one around a view."""
+    with contextlib.ExitStack() as stack:
+        for alias, database in connections.settings.items():
+            if database["ATOMIC_REQUESTS"]:
+                stack.enter_context(transaction.atomic(using=alias))
+        yield

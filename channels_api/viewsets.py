@@ -1,0 +1,163 @@
+"""A binding made from a DRF viewset: its own methods answer, for the socket's frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from django.utils.functional import cached_property
+from rest_framework.generics import GenericAPIView
+from rest_framework.response import Response
+
+from .bindings import ResourceBindingBase
+from .decorators import Action
+from .exceptions import InvalidAction
+from .live.changes import watch
+from .mixins import SubscribeModelMixin
+from .pagination import BarePagination
+from .requests import READING_METHODS
+
+# Actions on the wire: the viewset's method, whether it is for one row, its HTTP method.
+STANDARD_ACTIONS = {
+    "create": ("create", False, "POST"),
+    "retrieve": ("retrieve", True, "GET"),
+    "list": ("list", False, "GET"),
+    "update": ("update", True, "PUT"),
+    "patch": ("partial_update", True, "PATCH"),
+    "delete": ("destroy", True, "DELETE"),
+}
+
+
+class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
+    """Runs the actions of `viewset_class`; use `binding_from_viewset` to make one."""
+
+    viewset_class: ClassVar[Any] = None
+
+    @cached_property
+    def view(self) -> Any:
+        """The viewset, as it is inside a request."""
+        view = self.viewset_class(**self._initkwargs())
+        view.request, view.args, view.kwargs = self.request, (), self.kwargs
+        view.format_kwarg, view.headers = None, {}
+        view.action = self._view_action()
+        view.action_map = {str(self.request.method).lower(): view.action}
+        view.detail = self.detail
+        if getattr(view, "paginator", True) is None:
+            view._paginator = BarePagination()  # no list is without a limit
+        return view
+
+    def check_access(self) -> None:
+        if self.available_action is None:
+            raise InvalidAction
+        self.view.check_permissions(self.request)
+
+    def check_policies(self) -> None:
+        if self.available_action is None:
+            raise InvalidAction
+        # Permissions and throttles, and what a project's viewsets do there besides.
+        self.view.initial(self.request, **self.kwargs)
+
+    def get_queryset(self) -> Any:
+        return self.view.get_queryset()
+
+    def filter_queryset(self, queryset: Any) -> Any:
+        return self.view.filter_queryset(queryset)
+
+    def get_object(self, pk: Any = None) -> Any:
+        self.view.kwargs = self.kwargs
+        return self.view.get_object()
+
+    def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs.setdefault("context", self.get_serializer_context())
+        return self.view.get_serializer(*args, **kwargs)
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        context: dict[str, Any] = self.view.get_serializer_context()
+        return context
+
+    def get_permissions(self) -> list[Any]:
+        permissions: list[Any] = self.view.get_permissions()
+        return permissions
+
+    def get_filter_backends(self) -> Any:
+        return self.view.filter_backends
+
+    def check_object_permissions(self, request: Any, obj: Any) -> None:
+        self.view.check_object_permissions(request, obj)
+
+    def overrides(self, *names: str) -> bool:
+        return any(
+            getattr(self.viewset_class, name) is not getattr(GenericAPIView, name)
+            for name in names
+            if hasattr(GenericAPIView, name)
+        )
+
+    def _call(self, action: Action) -> Any:
+        if not self._is_viewset_action:
+            return super()._call(action)
+        result = getattr(self.view, action.handler)(self.request, **self.kwargs)
+        if isinstance(result, Response) and result.status_code == 204 and result.data is None:
+            return {}, 200 if action.name == "delete" else 204
+        return result
+
+    def _initkwargs(self) -> Mapping[str, Any]:
+        action = self.available_action
+        return action.overrides if action is not None and self._is_viewset_action else {}
+
+    @property
+    def _is_viewset_action(self) -> bool:
+        action = self.available_action
+        return action is not None and action.name not in ("subscribe", "unsubscribe")
+
+    def _view_action(self) -> str | None:
+        """The action that the viewset believes in: its permissions know nothing of subscribe."""
+        if self._is_viewset_action:
+            return self.action
+        wanted = "retrieve" if self.delivers or self.frame.pk is not None else "list"
+        if hasattr(self.viewset_class, wanted):
+            return wanted
+        if self.delivers:
+            return "list"
+        raise InvalidAction
+
+
+def binding_from_viewset(viewset_class: Any) -> type[ViewSetBinding]:
+    """A binding whose actions are those that a router would give the viewset, and subscribe."""
+    queryset = viewset_class.queryset
+    binding_class: Any = type(
+        f"{viewset_class.__name__}Binding",
+        (ViewSetBinding,),
+        {
+            "viewset_class": viewset_class,
+            "queryset": queryset,
+            "lookup_field": viewset_class.lookup_field,
+            "lookup_url_kwarg": viewset_class.lookup_url_kwarg,
+            "__doc__": viewset_class.__doc__,
+            "__module__": viewset_class.__module__,
+        },
+    )
+    actions = {action.name or "": action for action in _viewset_actions(viewset_class)}
+    if "list" in actions or "retrieve" in actions:
+        # No more than HTTP shows: neither without the method, nor where it is not allowed.
+        actions |= binding_class.available_actions
+        if queryset is not None:
+            watch(queryset.model)
+    binding_class.available_actions = actions
+    made: type[ViewSetBinding] = binding_class
+    return made
+
+
+def _viewset_actions(viewset_class: Any) -> Iterator[Action]:
+    allowed = {method.upper() for method in viewset_class.http_method_names}
+    for name, (handler, detail, method) in STANDARD_ACTIONS.items():
+        if method in allowed and hasattr(viewset_class, handler):
+            yield Action(name, detail, method, handler=handler)
+    for extra in viewset_class.get_extra_actions():
+        handlers: dict[str, list[str]] = {}
+        for method, handler in extra.mapping.items():
+            if method.upper() in allowed:
+                handlers.setdefault(handler, []).append(method.upper())
+        for handler, methods in handlers.items():
+            # A frame has no method of its own: of several it is the one with the least rights.
+            method = next((each for each in methods if each not in READING_METHODS), methods[0])
+            yield Action(handler, extra.detail, method, overrides=extra.kwargs, handler=handler)
