@@ -1,0 +1,103 @@
+"""The ASGI application: many streams on one WebSocket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from channels.consumer import AsyncConsumer
+from django.core.exceptions import ImproperlyConfigured
+from rest_framework.viewsets import ViewSetMixin
+
+from .bindings import ResourceBindingBase
+from .connection import Connection, Streams
+from .viewsets import binding_from_viewset
+
+
+class WebsocketDemultiplexer(AsyncConsumer):
+    """Routes the frames of one socket to bindings by their `stream`.
+
+    A subclass sets `consumers`: binding classes, their `.consumer`, or DRF viewsets, by the name
+    of their stream; or a list of bindings that name their streams themselves. It may override
+    `connect()` to refuse a socket, and `disconnect(code)`. Mount it with `as_asgi()`.
+    """
+
+    consumers: ClassVar[Mapping[str, Any] | Iterable[Any]] = {}
+
+    streams: ClassVar[Streams] = {}
+
+    @classmethod
+    def as_asgi(cls, **initkwargs: Any) -> Any:
+        """The ASGI application. Raises ImproperlyConfigured for what can't be a stream."""
+        # Here, where the project is being started, and not for each socket.
+        cls.streams = dict(_streams(cls))
+        return super().as_asgi(**initkwargs)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one socket until it is gone."""
+        # Instead of AsyncConsumer's own loop: that one makes a channel, two tasks and a hop to a
+        # shared thread for each message, so that one slow query holds up every socket.
+        if scope["type"] != "websocket":
+            raise ImproperlyConfigured(
+                f"{type(self).__name__} serves websocket connections, not {scope['type']}. "
+                'Put it under "websocket" in a ProtocolTypeRouter.'
+            )
+        self.scope = scope
+        self.base_send = send
+        self.connection = Connection(scope, self.streams, self.send)
+        code = 1006
+        try:
+            code = await self._serve(receive)
+        finally:
+            await self.connection.end()
+            await self.disconnect(code)
+
+    async def _serve(self, receive: Any) -> int:
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.receive":
+                self.connection.receive(message.get("text"))
+            elif message["type"] == "websocket.connect":
+                await self.connect()
+            elif message["type"] == "websocket.disconnect":
+                code: int = message.get("code") or 1005
+                return code
+
+    async def connect(self) -> None:
+        """A client wants to connect: `accept()` by default; `close()` refuses it."""
+        await self.accept()
+
+    async def disconnect(self, code: int) -> None:
+        """The socket is gone, with this close code."""
+
+    async def accept(self, subprotocol: str | None = None) -> None:
+        """Accept the connection."""
+        await self.send({"type": "websocket.accept", "subprotocol": subprotocol})
+
+    async def close(self, code: int = 1000) -> None:
+        """Refuse the connection, or close it."""
+        await self.send({"type": "websocket.close", "code": code})
+
+
+def _streams(demultiplexer: type[WebsocketDemultiplexer]) -> Iterable[tuple[str, Any]]:
+    consumers = demultiplexer.consumers
+    items = (
+        consumers.items()
+        if isinstance(consumers, Mapping)
+        else [(getattr(consumer, "stream", None), consumer) for consumer in consumers]
+    )
+    for stream, consumer in items:
+        if not isinstance(stream, str) or not stream:
+            raise ImproperlyConfigured(f"{demultiplexer.__name__}: {consumer!r} needs a stream.")
+        yield stream, _binding(demultiplexer, stream, consumer)
+
+
+def _binding(demultiplexer: type[Any], stream: str, consumer: Any) -> type[ResourceBindingBase]:
+    if isinstance(consumer, type) and issubclass(consumer, ResourceBindingBase):
+        return consumer
+    if isinstance(consumer, type) and issubclass(consumer, ViewSetMixin):
+        return binding_from_viewset(consumer)
+    raise ImproperlyConfigured(
+        f"{demultiplexer.__name__}.consumers[{stream!r}] is {consumer!r}, which is neither a "
+        "binding class nor a DRF viewset class."
+    )

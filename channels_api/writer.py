@@ -1,0 +1,128 @@
+"""The one writer of a socket: frames go out one after another, in the order of `push`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .exceptions import CloseCode
+from .protocol import byte_length
+from .settings import settings
+
+# Bytes that may wait for a client before events for it are remembered as pks instead.
+HIGH_WATER = 1_048_576
+
+
+class Writer:
+    """Sends frames to a client, keeping count of what waits.
+
+    There is a task only while there is something to send. `on_room` is called when a client that
+    had fallen behind has taken everything.
+    """
+
+    def __init__(
+        self, send: Callable[[dict[str, Any]], Awaitable[None]], *, on_room: Callable[[], None]
+    ) -> None:
+        self._send = send
+        self._on_room = on_room
+        self._queue: deque[str] = deque()
+        self._waiting_bytes = 0
+        self._was_full = False
+        self._close_code: int | None = None
+        self._ended = False
+        self._task: asyncio.Task[None] | None = None
+        self._sending_since: float | None = None
+        self._watch: asyncio.TimerHandle | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the client keeps up, so that an event may be queued for it."""
+        full = self._waiting_bytes >= HIGH_WATER
+        self._was_full |= full
+        return not full and self.is_open
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames are still sent."""
+        return not self._ended and self._close_code is None
+
+    def push(self, text: str) -> None:
+        """Queue an encoded frame; after `close` it is dropped."""
+        if self.is_open:
+            self._queue.append(text)
+            self._waiting_bytes += byte_length(text)
+            self._wake()
+
+    def close(self, code: int) -> None:
+        """Close the socket after what has been queued."""
+        if self.is_open:
+            self._close_code = code
+            self._wake()
+
+    def too_slow(self) -> None:
+        """Close the socket of a client that does not take what it asked for."""
+        self._queue.clear()
+        self._waiting_bytes = 0
+        self.close(CloseCode.TOO_SLOW)
+
+    async def end(self) -> None:
+        """Stop sending: the socket is gone."""
+        self._ended = True
+        self._queue.clear()
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _wake(self) -> None:
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._write())
+
+    async def _write(self) -> None:
+        try:
+            while self._queue:
+                text = self._queue.popleft()
+                await self._send_watched({"type": "websocket.send", "text": text})
+                self._waiting_bytes -= byte_length(text)
+                if not self._queue and self._was_full:
+                    self._was_full = False
+                    self._on_room()
+            if self._close_code is not None:
+                await self._send_watched({"type": "websocket.close", "code": self._close_code})
+                self._ended = True
+        except Exception:
+            # Servers raise their own errors when the client is gone; its disconnect follows.
+            self._ended = True
+        finally:
+            self._task = None
+
+    async def _send_watched(self, message: dict[str, Any]) -> None:
+        # One timer that looks now and then, instead of one for each frame.
+        loop = asyncio.get_running_loop()
+        limit = settings.SEND_TIMEOUT
+        self._sending_since = loop.time()
+        if limit is not None and self._watch is None:
+            self._watch = loop.call_later(limit, self._look, limit)
+        try:
+            await self._send(message)
+        finally:
+            self._sending_since = None
+
+    def _look(self, limit: float) -> None:
+        self._watch = None
+        if self._sending_since is None:
+            return
+        loop = asyncio.get_running_loop()
+        stuck_for = loop.time() - self._sending_since
+        if stuck_for < limit:
+            self._watch = loop.call_later(limit - stuck_for, self._look, limit)
+        elif self._task is not None:
+            self._give_up(self._task)
+
+    def _give_up(self, stuck: asyncio.Task[None]) -> None:
+        stuck.cancel()
+        self._task = None
+        self.too_slow()
