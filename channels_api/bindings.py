@@ -146,7 +146,7 @@ class ResourceBindingBase(Policies):
                 self.initial()
                 result = self._call(self.available_action)
             return self._encode(result)
-        except BaseException as exc:  # noqa: BLE001 - nothing of a frame leaves it
+        except BaseException as exc:  # nothing of a frame leaves it
             return self.refuse(exc)
 
     def _call(self, action: Any) -> Any:

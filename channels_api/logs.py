@@ -22,4 +22,4 @@ def log_sometimes(message: str, *args: object) -> None:
         if now - _last.get(message, -INTERVAL) < INTERVAL:
             return
         _last[message] = now
-    logger.exception(message, *args)
+    logger.error(message, *args, exc_info=True)

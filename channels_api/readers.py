@@ -49,7 +49,7 @@ class BindingReader:
         queryset = binding.filter_queryset(binding.get_queryset())
         model = queryset.model
         # The primary, whatever replica the router would read from: it has what was committed.
-        alias = queryset._db or router.db_for_write(model)
+        alias = queryset._db or router.db_for_write(model)  # noqa: SLF001
         self.stream = binding.stream or ""
         self.topic: Topic = topic_of(model, alias)
         self.restricted = not sees_every_row(binding, queryset)

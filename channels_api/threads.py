@@ -76,7 +76,7 @@ class _Call:
         SyncToAsync.threadlocal.main_event_loop_pid = os.getpid()
         try:
             result, error = self.context.run(self._call), None
-        except BaseException as exc:  # noqa: BLE001 - it is raised where the call is awaited
+        except BaseException as exc:  # raised again where the call is awaited
             result, error = None, exc
         self.outbox.put(self.future, result, error)
 

@@ -43,7 +43,7 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
         view.action_map = {str(self.request.method).lower(): view.action}
         view.detail = self.detail
         if getattr(view, "paginator", True) is None:
-            view._paginator = BarePagination()  # no list is without a limit
+            view._paginator = BarePagination()  # noqa: SLF001 - no list is without a limit
         return view
 
     def check_access(self) -> None:

@@ -230,7 +230,8 @@ class Audience:
     def _tell_late(self, late: dict[Subscription, dict[int | str, str]], rows: Rows) -> None:
         texts: dict[tuple[int | str, str], str] = {}
         for subscription, pending in late.items():
-            for pk, action in pending.items():
+            for pk, decided in pending.items():
+                action = decided
                 if pk not in rows.texts and action != DELETE:
                     continue  # gone since: its delete is on the way
                 if pk in rows.texts and action == DELETE:

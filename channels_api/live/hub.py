@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Hashable
 
@@ -32,10 +33,9 @@ def ring(hints: list[Hint]) -> None:
     with _hubs_lock:
         hubs = list(_hubs.values())
     for hub in hubs:
-        try:
+        # RuntimeError: its loop is closed, nobody listens there any more.
+        with contextlib.suppress(RuntimeError):
             hub.loop.call_soon_threadsafe(hub.hear_all, hints)
-        except RuntimeError:
-            pass  # its loop is closed: nobody listens there any more
 
 
 class TopicState:
