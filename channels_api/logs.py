@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 
@@ -22,4 +23,4 @@ def log_sometimes(message: str, *args: object) -> None:
         if now - _last.get(message, -INTERVAL) < INTERVAL:
             return
         _last[message] = now
-    logger.error(message, *args, exc_info=True)
+    logger.error(message, *args, exc_info=sys.exc_info())
