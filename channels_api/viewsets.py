@@ -123,21 +123,22 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
 
 def binding_from_viewset(viewset_class: Any) -> type[ViewSetBinding]:
     """A binding whose actions are those that a router would give the viewset, and subscribe."""
-    queryset = viewset_class.queryset
+    queryset = getattr(viewset_class, "queryset", None)
     binding_class: Any = type(
         f"{viewset_class.__name__}Binding",
         (ViewSetBinding,),
         {
             "viewset_class": viewset_class,
             "queryset": queryset,
-            "lookup_field": viewset_class.lookup_field,
-            "lookup_url_kwarg": viewset_class.lookup_url_kwarg,
+            "lookup_field": getattr(viewset_class, "lookup_field", "pk"),
+            "lookup_url_kwarg": getattr(viewset_class, "lookup_url_kwarg", None),
             "__doc__": viewset_class.__doc__,
             "__module__": viewset_class.__module__,
         },
     )
     actions = {action.name or "": action for action in _viewset_actions(viewset_class)}
-    if "list" in actions or "retrieve" in actions:
+    reads = "list" in actions or "retrieve" in actions
+    if reads and issubclass(viewset_class, GenericAPIView):
         # No more than HTTP shows: neither without the method, nor where it is not allowed.
         actions |= binding_class.available_actions
         if queryset is not None:

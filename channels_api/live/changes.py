@@ -69,9 +69,13 @@ def _collect(instance: models.Model, operation: str, alias: str) -> None:
     batch = _open_batch(alias)
     if batch is not None:
         batch.add(rows)
-    else:
+        return
+    try:
         # With its rows in it: outside a transaction on_commit calls it at once.
         transaction.on_commit(_Batch(rows), using=alias, robust=True)
+    except transaction.TransactionManagementError:
+        # Autocommit is off, so Django does not know when the row is committed.
+        log_sometimes("Changes made without autocommit are not told to subscribers")
 
 
 def _watched_rows(instance: models.Model) -> Iterator[tuple[type[models.Model], Any]]:
