@@ -1,0 +1,39 @@
+"""Models that differ in what the library has to care about: the kind of key, an owner, a flag."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+
+class Question(models.Model):
+    """An integer key; `published` for querysets that hide rows, `owner` for object permissions."""
+
+    question_text = models.CharField(max_length=200)
+    votes = models.IntegerField(default=0)
+    published = models.BooleanField(default=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True
+    )
+
+    def __str__(self) -> str:
+        return self.question_text
+
+
+class Document(models.Model):
+    """A UUID as key."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    title = models.CharField(max_length=200)
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Tag(models.Model):
+    """Text as key: a key that the client chooses, and that may hold any character."""
+
+    name = models.CharField(primary_key=True, max_length=50)
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,88 @@
+"""Fixtures of the whole suite. The servers that they lean on are started by tests/plugin.py."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import pytest
+from asgiref.sync import SyncToAsync
+from django.db import connections
+
+from tests.servers import AppServer
+
+APPLICATION = "tests.app.asgi:application"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker) -> Iterator[None]:
+    """pytest-django's own, and at the end nobody is left in the databases that it will drop.
+
+    PostgreSQL drops no database to which a thread of this process still holds a connection.
+    """
+    yield
+    connection = connections["default"]
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection._nodb_cursor() as cursor:  # noqa: SLF001
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY(%s)",
+                [list(database_names().values())],
+            )
+
+
+@pytest.fixture(autouse=True)
+def close_connections_of_async_orm() -> Iterator[None]:
+    """Close what `await queryset.aget()` in a test has opened.
+
+    The async ORM works in asgiref's thread. That outlives the test, and no request ends there.
+    """
+    yield
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
+
+
+@pytest.fixture(scope="session")
+def app_server(django_db_setup) -> Iterator[Callable[..., AppServer]]:
+    """A function that gives a running app server; the same arguments give the same server again.
+
+    It depends on the databases, so the servers are stopped before pytest-django drops those.
+    """
+    running: dict[tuple, AppServer] = {}
+
+    def get(
+        kind: str = "daphne",
+        application: str = APPLICATION,
+        *,
+        env: Mapping[str, str] | None = None,
+        channels_api: Mapping[str, object] | None = None,
+        arguments: Sequence[str] = (),
+    ) -> AppServer:
+        env = {**database_names(), **(env or {})}
+        if channels_api is not None:
+            env["TEST_CHANNELS_API"] = json.dumps(channels_api, sort_keys=True)
+        key = (kind, application, tuple(sorted(env.items())), tuple(arguments))
+        if key not in running:
+            running[key] = AppServer(kind, application, env=env, arguments=arguments)
+        # A test may have killed it to see what happens.
+        if not running[key].running:
+            running[key].start()
+        return running[key]
+
+    yield get
+    for server in running.values():
+        server.close()
+
+
+def database_names() -> dict[str, str]:
+    """The names of the test databases, for a process that would otherwise open the real ones."""
+    return {
+        "TEST_DB_NAME": str(connections["default"].settings_dict["NAME"]),
+        "TEST_DB_OTHER_NAME": str(connections["other"].settings_dict["NAME"]),
+    }
+
+
+@pytest.fixture(params=["daphne", "uvicorn"])
+def server(request, app_server, transactional_db) -> AppServer:
+    """The suite's application under daphne, then under uvicorn.
+
+    `transactional_db`: another process never sees the rows of a transaction that a test keeps open,
+    and with SQLite it could not write a single row until the test is over.
+    """
+    return app_server(request.param)

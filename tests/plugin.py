@@ -1,0 +1,96 @@
+"""The pytest plugin of this suite: starts what TEST_DB and TEST_LAYER ask for, hides no skip.
+
+A plugin of its own, loaded by `-p tests.plugin` in pyproject.toml, because pytest-django reads
+Django's settings before the first conftest.py is imported, and the settings need the addresses of
+these servers.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+from collections import Counter
+
+import pytest
+
+from tests.servers import PostgresServer, RedisServer, find_program, install_command
+
+
+def require_program(program: str) -> None:
+    """Skip the test if the machine lacks a program; fail it in CI, which has to install it."""
+    if find_program(program) is not None:
+        return
+    reason = f"needs {program}: {install_command(program)}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config):
+    """Start the servers, then let pytest-django read the settings that point at them."""
+    # A run that is told to end does so as with Ctrl-C, or it would leave its servers behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.ExitStack() as services:
+        start_services(services)
+        early_config.add_cleanup(services.pop_all().close)
+    return (yield)
+
+
+def start_services(services: contextlib.ExitStack) -> None:
+    """Put the addresses into the environment, where tests.settings and the app servers find them.
+
+    An address that is already there wins: a server that somebody else started is left alone.
+    """
+    if "TEST_DIRECTORY" not in os.environ:
+        directory = tempfile.mkdtemp(prefix="channels-api-")
+        services.callback(shutil.rmtree, directory, ignore_errors=True)
+        export(services, TEST_DIRECTORY=directory)
+    if wanted("TEST_LAYER", "redis", "memory") == "redis" and "TEST_REDIS_URL" not in os.environ:
+        redis = services.enter_context(RedisServer())
+        export(services, TEST_REDIS_URL=redis.url)
+    if wanted("TEST_DB", "postgres", "sqlite") == "postgres" and "TEST_DB_HOST" not in os.environ:
+        postgres = services.enter_context(PostgresServer())
+        export(
+            services,
+            TEST_DB_HOST=postgres.host,
+            TEST_DB_PORT=str(postgres.port),
+            TEST_DB_USER=postgres.user,
+        )
+
+
+def wanted(variable: str, external: str, default: str) -> str:
+    """The value of TEST_LAYER or TEST_DB. Who asks for a server must have it: no quiet fallback."""
+    value = os.environ.get(variable, default)
+    if value not in (external, default):
+        raise pytest.UsageError(f"{variable} is {external!r} or {default!r}, not {value!r}.")
+    program = {"redis": "redis-server", "postgres": "postgres"}.get(value)
+    if program and find_program(program) is None:
+        raise pytest.UsageError(f"{variable}={value} needs {program}: {install_command(program)}")
+    return value
+
+
+def export(services: contextlib.ExitStack, **variables: str) -> None:
+    for name, value in variables.items():
+        os.environ[name] = value
+        services.callback(os.environ.pop, name, None)
+
+
+def pytest_report_header() -> str:
+    database = os.environ.get("TEST_DB", "sqlite")
+    layer = os.environ.get("TEST_LAYER", "memory")
+    return f"database: {database}, channel layer: {layer}"
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Name every test that didn't run and why, once per reason."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    if reasons:
+        terminalreporter.section("not run")
+        for reason, count in reasons.most_common():
+            terminalreporter.write_line(f"{count} x {reason}")
