@@ -1,0 +1,48 @@
+"""The README says what is true: its code runs, and prints what it says it prints."""
+
+from pathlib import Path
+
+import pytest
+
+from channels_api.settings import DEFAULTS
+from tests import readme
+from tests.servers import AppServer
+
+
+class QuickstartServer(AppServer):
+    """The quickstart's project, as its reader would start it."""
+
+    def __init__(self, kind: str, directory: Path) -> None:
+        super().__init__(kind, "proj.asgi:application")
+        self.working_directory = directory
+
+    def environment(self) -> dict[str, str]:
+        paths = {"PYTHONPATH": f"{self.working_directory}:{readme.README.parent}"}
+        return {**super().environment(), "DJANGO_SETTINGS_MODULE": "proj.settings", **paths}
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+def test_quickstart(tmp_path, kind):
+    """Every file of the quickstart, in a project of its own; the script prints what is shown."""
+    readme.write_project(tmp_path)
+    for command in ["check"], ["makemigrations", "polls"], ["migrate"]:
+        readme.run(tmp_path, "manage.py", *command)
+    with QuickstartServer(kind, tmp_path) as server:
+        script = (tmp_path / "try_it.py").read_text()
+        (tmp_path / "try_it.py").write_text(script.replace("8000", str(server.port)))
+        printed = readme.run(tmp_path, "try_it.py")
+    assert printed.splitlines() == readme.blocks()["what it prints"].splitlines()
+
+
+def test_settings():
+    """All settings are there, with the defaults that they have."""
+    namespace: dict = {}
+    exec(readme.blocks()["settings"], namespace)  # noqa: S102 - the README is ours
+    assert namespace["CHANNELS_API"] == DEFAULTS
+
+
+def test_code_is_in_blocks_that_run():
+    """A block without a caption, or with an unknown one, would be tested by nobody."""
+    files = {caption for caption in readme.blocks() if caption.endswith(".py")}
+    assert readme.blocks().keys() - files == {"what it prints", "settings"}
+    assert readme.README.read_text().count(".. code-block::") == len(readme.blocks())
