@@ -48,7 +48,7 @@ class ResourceBindingBase(Policies):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.available_actions = actions_of(cls, inherited=cls.available_actions.values())
+        cls.available_actions = actions_of(cls)
         model = cls.model or getattr(cls.queryset, "model", None)
         if model is not None and "subscribe" in cls.available_actions:
             watch(model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -82,18 +82,25 @@ def is_async_callable(function: Any) -> bool:
     )
 
 
-def actions_of(cls: type, inherited: Iterable[Action]) -> dict[str, Action]:
+def actions_of(cls: type) -> dict[str, Action]:
     """The actions of a class by their name on the wire.
 
-    A method that overrides one of the `inherited` actions is still that action without the
-    decorator; one that is set to None is no action any more.
+    A method that overrides an action, of whichever base, is still that action without the
+    decorator; one that is set to None is no action any more. Of two actions with one name, that of
+    the class nearer to `cls` counts.
     """
-    known = {action.handler: action for action in inherited}
+    marks: dict[str, Action] = {}
+    for base in reversed(cls.__mro__):
+        for handler, member in vars(base).items():
+            action = getattr(member, "action", None)
+            if member is None or isinstance(action, Action):
+                marks.pop(handler, None)
+            if isinstance(action, Action):
+                marks[handler] = action
     actions = {}
-    for handler in dir(cls):
-        method = getattr(cls, handler, None)
-        action = getattr(method, "action", None) or known.get(handler)
-        if callable(method) and isinstance(action, Action):
+    for handler, action in marks.items():
+        method = getattr(cls, handler)
+        if callable(method):
             name = action.name or handler
             is_async = is_async_callable(method)
             actions[name] = replace(action, name=name, handler=handler, is_async=is_async)
