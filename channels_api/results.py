@@ -24,9 +24,14 @@ def read_result(result: Any) -> tuple[int, Any, list[Any]]:
         if isinstance(errors, dict) and errors.keys() == {"detail"}:
             errors = errors["detail"]
         return result.status_code, None, format_errors(errors)
-    if isinstance(result, tuple) and len(result) == 2 and type(result[1]) is int:
+    if isinstance(result, tuple) and len(result) == 2 and _is_status(result[1]):
         return result[1], result[0], []
     return 200, result, []
+
+
+def _is_status(value: Any) -> bool:
+    # http.HTTPStatus is an int too, as DRF's `status` constants are; True is none.
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 @contextlib.contextmanager
