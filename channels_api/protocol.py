@@ -118,8 +118,8 @@ def parse(text: str, *, max_depth: int) -> RequestFrame:
         or _shape_fault(content)
     )
     if fault:
-        if fault is SURROGATE_FAULT:
-            known = {key: value for key, value in known.items() if not _has_surrogate(value)}
+        # Whatever the fault is: half of a pair could not be sent back.
+        known = {key: value for key, value in known.items() if not _has_surrogate(value)}
         raise FrameError(fault, **known)
     data = payload.get("data")
     pk = payload.get("pk")
