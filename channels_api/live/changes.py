@@ -81,8 +81,14 @@ def _collect(instance: models.Model, operation: str, alias: str) -> None:
 def _watched_rows(instance: models.Model) -> Iterator[tuple[type[models.Model], Any]]:
     """The rows that an instance is: its own, and with multi-table inheritance its parents'."""
     for model in {_concrete(type(instance)), *instance._meta.get_parent_list()}:
-        if model in _watched and model._meta.pk is not None:
-            yield model, getattr(instance, model._meta.pk.attname)
+        key = model._meta.pk
+        if model not in _watched or key is None:
+            continue
+        pk = getattr(instance, key.attname)
+        # A fixture's child does not know its parent's key; the parent stands there as well.
+        if pk is not None:
+            # As the row has it when it is read, also where it was saved with pk="5".
+            yield model, key.to_python(pk)
 
 
 class _Batch:
