@@ -6,6 +6,7 @@ Rings may be lost, doubled or reordered; what the log says happened.
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import uuid
 from collections import deque
@@ -85,10 +86,15 @@ class MemoryLog:
     shared = False
 
     def __init__(self) -> None:
-        self.epoch = uuid.uuid4().hex[:12]
+        self._name = uuid.uuid4().hex[:12]
         self._lock = threading.Lock()
         self._tops: dict[Topic, int] = {}
         self._changes: dict[Topic, deque[tuple[int, Change]]] = {}
+
+    @property
+    def epoch(self) -> str:
+        """Of this process: forked workers start with the same object and go on differently."""
+        return f"{self._name}-{os.getpid()}"
 
     def append(self, topic: Topic, changes: Iterable[Change]) -> list[Hint]:
         hints = []
