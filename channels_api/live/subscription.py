@@ -53,6 +53,10 @@ class Subscription:
         self._held = False
         self.resume()
 
+    def close(self) -> None:
+        """Nothing more is sent, not even what is being read for it."""
+        self._held = True
+
     def resume(self) -> None:
         """Ask for the events that could not be taken, if there are any."""
         if self._pending and self._ready:
@@ -69,6 +73,8 @@ class Subscription:
 
     def tell_late(self, pk: int | str, action: str, text: str) -> None:
         """Send an event that was taken, or remember its pk again."""
+        if self.action not in (EVERY_ACTION, action):
+            return  # it is another one by now
         if self._ready:
             self._sink.push(text)
         else:
@@ -147,5 +153,6 @@ class Subscriptions:
             self._end(*item)
 
     def _end(self, hub: Hub, subscription: Subscription) -> None:
+        subscription.close()
         subscription.audience.remove(subscription)
         hub.release(subscription.reader.topic)
