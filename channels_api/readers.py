@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -143,17 +143,24 @@ class WatchedContext(dict[str, Any]):
 
     asked = False
 
-    def __getitem__(self, key: str) -> Any:
-        self.asked = True
-        return super().__getitem__(key)
 
-    def get(self, key: str, default: Any = None) -> Any:
-        self.asked = True
-        return super().get(key, default)
+def _watched(name: str) -> Callable[..., Any]:
+    method = getattr(dict, name)
 
-    def __contains__(self, key: object) -> bool:
+    def watched(self: WatchedContext, *args: Any, **kwargs: Any) -> Any:
         self.asked = True
-        return super().__contains__(key)
+        return method(self, *args, **kwargs)
+
+    return watched
+
+
+# Also what copies it: a nested serializer is often given `{**self.context, ...}`. Python copies a
+# dict without asking it for its keys, unless it has an `__iter__` of its own.
+for _name in (
+    *("__getitem__", "get", "__contains__", "__iter__", "keys", "values", "items"),
+    *("copy", "pop", "popitem", "setdefault", "__or__", "__ror__", "__reversed__", "__eq__"),
+):
+    setattr(WatchedContext, _name, _watched(_name))
 
 
 def personal_key(handshake: Handshake) -> Hashable:
@@ -207,9 +214,15 @@ def sees_every_row(binding: ResourceBindingBase, queryset: Any) -> bool:
 
 def _filters_unknown(binding: ResourceBindingBase) -> bool:
     return binding.overrides("filter_queryset") or any(
-        not backend.__module__.startswith(IMPERSONAL_BACKENDS)
+        # A filterset of the project's own may look at `self.request.user`.
+        not backend.__module__.startswith(IMPERSONAL_BACKENDS) or _has_filterset(binding)
         for backend in binding.get_filter_backends()
     )
+
+
+def _has_filterset(binding: ResourceBindingBase) -> bool:
+    view = getattr(binding, "view", binding)
+    return getattr(view, "filterset_class", None) is not None
 
 
 def _decides_per_object(binding: ResourceBindingBase) -> bool:
