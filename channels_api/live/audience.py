@@ -49,7 +49,7 @@ class Audience:
         self._visible: dict[int | str, None] = {}
         self._complete = True
         self._visible_read: asyncio.Task[None] | None = None
-        self._loading = False
+        self._loading = 0
         self._entering: dict[Subscription, list[Change]] = {}
         self._dirty: dict[int | str, str] = {}
         self._lagging: dict[Subscription, None] = {}
@@ -70,13 +70,14 @@ class Audience:
         except BaseException:
             del self._entering[subscription]
             self.remove(subscription)
+            self._wake()
             raise
         del self._entering[subscription]
         if subscription.row is not None:
             # Changes of the row since it was looked up went past: nobody knew that it mattered.
             self.mark(change for change in changes if change.pk == subscription.row)
-        if self.key != subscription.reader.key:
-            self._on_split(self)  # it was split meanwhile
+        if self._flusher is None:  # else it does, with the changes that it has in hand
+            self._split_if_due()
 
     def subscriptions(self) -> list[Subscription]:
         """Everybody in the audience."""
@@ -84,13 +85,9 @@ class Audience:
 
     def remove(self, subscription: Subscription) -> None:
         """Take a subscription out; the last one ends the audience."""
-        self._everything.pop(subscription, None)
-        self._lagging.pop(subscription, None)
-        row = self._rows.get(subscription.row) if subscription.row is not None else None
-        if row is not None and subscription.row is not None:
-            row.pop(subscription, None)
-            if not row:
-                del self._rows[subscription.row]
+        self._drop(subscription)
+        if not self._everything:
+            self._forget_visible()
         self._end_if_empty()
 
     def mark(self, changes: Iterable[Change]) -> None:
@@ -109,7 +106,8 @@ class Audience:
 
     def adopt(self, subscription: Subscription, origin: Audience) -> None:
         """Take a subscription over from an audience that was split, with what it was to be told."""
-        origin._everything.pop(subscription, None)
+        late = subscription in origin._lagging
+        origin._drop(subscription)
         if subscription.row is None:
             self._everything[subscription] = None
         else:
@@ -119,8 +117,17 @@ class Audience:
         self._complete = self._complete and origin._complete
         self._visible_read = origin._visible_read
         self.mark(Change(pk, operation) for pk, operation in origin._dirty.items())
-        if subscription in origin._lagging:
+        if late:
             self.catch_up(subscription)
+
+    def _drop(self, subscription: Subscription) -> None:
+        self._everything.pop(subscription, None)
+        self._lagging.pop(subscription, None)
+        row = subscription.row
+        if row is not None and row in self._rows:
+            self._rows[row].pop(subscription, None)
+            if not self._rows[row]:
+                del self._rows[row]
 
     async def _enter_row(self, subscription: Subscription, lookup: object) -> None:
         pk = await run_in_thread(subscription.reader.find, lookup, owner=LIVE)
@@ -139,17 +146,26 @@ class Audience:
     async def _read_visible(self) -> None:
         # Nothing is told before it is known what was visible: else the delete of a row could not
         # be told from that of a row that was never seen.
-        self._loading = True
+        self._loading += 1
+        this = asyncio.current_task()
         try:
             visible = await run_in_thread(self.reader.visible, MAX_VISIBLE, owner=LIVE)
-            self._visible.update(dict.fromkeys(visible.pks))
-            self._complete = visible.complete
+            if self._visible_read is this:  # else those who waited for it have left
+                self._visible.update(dict.fromkeys(visible.pks))
+                self._complete = visible.complete
         except BaseException:
-            self._visible_read = None
+            if self._visible_read is this:
+                self._visible_read = None
             raise
         finally:
-            self._loading = False
+            self._loading -= 1
             self._wake()
+
+    def _forget_visible(self) -> None:
+        # Changes of other rows go by while nobody wants all of them: what was read is no longer so.
+        self._visible = {pk: None for pk in self._visible if pk in self._rows}
+        self._complete = True
+        self._visible_read = None
 
     def _remember(self, pk: int | str) -> None:
         if self.reader.restricted:
@@ -190,14 +206,25 @@ class Audience:
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
                 pause = FIRST_PAUSE
-                if rows.personal:
+                if rows.personal or self._is_personal:
                     self._put_back(changes, late)
-                    self._on_split(self)
+                    self._split_if_due()
                     return
                 self._tell_late(late, rows)
                 self._tell(changes, rows)
         finally:
             self._flusher = None
+
+    @property
+    def _is_personal(self) -> bool:
+        # Found out here, or by another audience of the same binding.
+        return self.key != self.reader.key
+
+    def _split_if_due(self) -> None:
+        # Not while somebody enters or the view is read: those know of this audience only. The
+        # end of either comes here again.
+        if self._is_personal and not self._entering and not self._loading:
+            self._on_split(self)
 
     async def _read(self, pks: set[int | str]) -> Rows:
         return await run_in_thread(self.reader.read, pks, owner=LIVE)
