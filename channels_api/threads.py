@@ -7,13 +7,12 @@ import contextvars
 import os
 import queue
 import threading
-import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from asgiref.sync import SyncToAsync, sync_to_async
+from asgiref.sync import SyncToAsync, _restore_context, sync_to_async
 from django.db import close_old_connections
 
 from .settings import settings
@@ -29,7 +28,8 @@ async def run_in_thread(function: Callable[..., T], *args: Any, owner: Hashable)
     """Run sync code that may use the database; its return value or exception comes back here.
 
     Owners (sockets, or LIVE) take turns when threads are scarce, so one owner's calls delay those
-    of another by one call at most. A caller that is cancelled leaves the call to end unheard.
+    of another by one call at most. A caller that is cancelled leaves a call that runs to end
+    unheard; one that has not begun never does.
     """
     size = settings.THREADS
     if size == 0:
@@ -72,6 +72,8 @@ class _Call:
     future: asyncio.Future[Any]
 
     def run(self) -> None:
+        if self.future.cancelled():  # before it began: nobody is to find its change later
+            return
         SyncToAsync.threadlocal.main_event_loop = self.outbox.loop
         SyncToAsync.threadlocal.main_event_loop_pid = os.getpid()
         try:
@@ -81,6 +83,8 @@ class _Call:
         self.outbox.put(self.future, result, error)
 
     def _call(self) -> Any:
+        # asgiref's Locals, where Django keeps the active language, belong to a thread besides.
+        _restore_context(self.context)
         return _with_fresh_connections(self.function, *self.args)
 
 
@@ -133,6 +137,7 @@ class ThreadPool:
         self.pid = os.getpid()
         self._lock = threading.Lock()
         self._waiting: OrderedDict[Hashable, deque[_Call]] = OrderedDict()
+        self._waiting_calls = 0
         self._started = 0
         self._idle = 0
         self._live_started = False
@@ -140,20 +145,17 @@ class ThreadPool:
         # thread that serves LIVE. None of them is ever missing.
         self._tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._live_tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._outboxes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Outbox] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._outboxes: dict[asyncio.AbstractEventLoop, _Outbox] = {}
 
     def submit(self, owner: Hashable, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         """Queue a call; the future belongs to the running event loop."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         with self._lock:
-            outbox = self._outboxes.get(loop)
-            if outbox is None:
-                outbox = self._outboxes[loop] = _Outbox(loop)
+            outbox = self._outbox(loop)
             call = _Call(function, args, contextvars.copy_context(), outbox, future)
             self._waiting.setdefault(owner, deque()).append(call)
+            self._waiting_calls += 1
             self._start_threads(owner)
         if owner == LIVE:
             self._live_tokens.put(True)
@@ -167,11 +169,19 @@ class ThreadPool:
         if self._live_started:
             self._live_tokens.put(False)
 
+    def _outbox(self, loop: asyncio.AbstractEventLoop) -> _Outbox:
+        if loop not in self._outboxes:
+            for closed in [each for each in self._outboxes if each.is_closed()]:
+                del self._outboxes[closed]
+            self._outboxes[loop] = _Outbox(loop)
+        return self._outboxes[loop]
+
     def _start_threads(self, owner: Hashable) -> None:
         if owner == LIVE and not self._live_started:
             self._live_started = True
             self._start(self._serve_live, "live")
-        if self._idle < len(self._waiting) and self._started < self.size:
+        # An idle thread takes one call, whosever it is.
+        if self._idle < self._waiting_calls and self._started < self.size:
             self._started += 1
             self._start(self._serve, str(self._started))
 
@@ -207,6 +217,7 @@ class ThreadPool:
     def _take(self, owner: Hashable) -> _Call:
         calls = self._waiting[owner]
         call = calls.popleft()
+        self._waiting_calls -= 1
         # The owner goes to the end of the line, so that each has its turn.
         if calls:
             self._waiting.move_to_end(owner)
