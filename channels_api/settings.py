@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from django.conf import settings as django_settings
 from django.utils.module_loading import import_string
 from rest_framework.settings import api_settings as rest_framework_settings
 
+# A MAX_ that is None is no limit.
 DEFAULTS: dict[str, Any] = {
     # Rows of a list where the binding has no pagination class of its own.
     "DEFAULT_PAGE_SIZE": 25,
@@ -44,7 +46,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 class Settings:
-    """`settings.NAME`: the project's value, else the default.
+    """`settings.NAME`: the project's value, else the default; infinity for a limit that is None.
 
     Nothing is kept between two reads, so `override_settings` works. An attribute that is no
     setting raises AttributeError.
@@ -54,7 +56,8 @@ class Settings:
         if name not in DEFAULTS:
             raise AttributeError(f"{name} is not a setting of channels_api.")
         configured = getattr(django_settings, "CHANNELS_API", None) or {}
-        return configured.get(name, DEFAULTS[name])
+        value = configured.get(name, DEFAULTS[name])
+        return math.inf if value is None and name.startswith("MAX_") else value
 
 
 settings = Settings()
