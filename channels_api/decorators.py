@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -77,8 +77,9 @@ def is_async_callable(function: Any) -> bool:
     """Whether calling `function` gives a coroutine, seen through partials and `__call__`."""
     while isinstance(function, functools.partial):
         function = function.func
-    return inspect.iscoroutinefunction(function) or (
-        callable(function) and inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+    # asgiref's: before Python 3.12 inspect knows nothing of functions that are only marked.
+    return iscoroutinefunction(function) or (
+        callable(function) and iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
     )
 
 
