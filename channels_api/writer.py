@@ -63,8 +63,7 @@ class Writer:
 
     def too_slow(self) -> None:
         """Close the socket of a client that does not take what it asked for."""
-        self._queue.clear()
-        self._waiting_bytes = 0
+        self._drop_queue()
         self.close(CloseCode.TOO_SLOW)
 
     async def end(self) -> None:
@@ -76,6 +75,10 @@ class Writer:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    def _drop_queue(self) -> None:
+        self._queue.clear()
+        self._waiting_bytes = 0
 
     def _wake(self) -> None:
         if self._task is None:
@@ -91,13 +94,14 @@ class Writer:
                     self._was_full = False
                     self._on_room()
             if self._close_code is not None:
-                await self._send_watched({"type": "websocket.close", "code": self._close_code})
                 self._ended = True
+                await self._send_watched({"type": "websocket.close", "code": self._close_code})
         except Exception:
             # Servers raise their own errors when the client is gone; its disconnect follows.
             self._ended = True
         finally:
-            self._task = None
+            if self._is_current():
+                self._task = None
 
     async def _send_watched(self, message: dict[str, Any]) -> None:
         # One timer that looks now and then, instead of one for each frame.
@@ -109,7 +113,12 @@ class Writer:
         try:
             await self._send(message)
         finally:
-            self._sending_since = None
+            if self._is_current():
+                self._sending_since = None
+
+    def _is_current(self) -> bool:
+        # A task that was given up may end when another one is already writing.
+        return self._task is asyncio.current_task()
 
     def _look(self, limit: float) -> None:
         self._watch = None
@@ -124,5 +133,11 @@ class Writer:
 
     def _give_up(self, stuck: asyncio.Task[None]) -> None:
         stuck.cancel()
+        if self._ended:
+            return  # not even the close was taken: the rest is the server's business
+        self._drop_queue()
+        # A reason to close that came before this one stands.
+        if self._close_code is None:
+            self._close_code = CloseCode.TOO_SLOW
         self._task = None
-        self.too_slow()
+        self._wake()
