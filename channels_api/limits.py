@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 # Faults of one kind within a time that end a socket.
@@ -10,15 +11,14 @@ FAULT_SECONDS = 10.0
 
 
 class TokenBucket:
-    """`rate` frames a second in the long run, `burst` at once. A rate of None is no limit.
+    """`rate` frames a second in the long run, `burst` at once. None for either is no limit.
 
     Times are seconds of a clock that never goes back.
     """
 
-    def __init__(self, rate: float | None, burst: float, now: float) -> None:
+    def __init__(self, rate: float | None, burst: float | None, now: float) -> None:
         self._rate = rate
-        self._burst = burst
-        self._tokens = burst
+        self._burst = self._tokens = math.inf if burst is None else burst
         self._last = now
 
     def take(self, now: float) -> float:
