@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Hashable
 from typing import Any, ClassVar
 
 from django.utils.functional import classproperty
 from rest_framework.exceptions import NotFound
+from rest_framework.settings import api_settings as rest_framework_settings
 
 from .decorators import Action, actions_of
 from .exceptions import ReplyTooLarge, error_reply
@@ -79,6 +81,9 @@ class ResourceBindingBase(Policies):
         self._after_reply: list[Callable[[], None]] = []
         if self.available_action is not None:
             self._prepare(self.available_action)
+        if self.filter_backends is None:
+            # The attribute, and not only what is made of it: DRF's cursor pagination reads it.
+            self.filter_backends = rest_framework_settings.DEFAULT_FILTER_BACKENDS
 
     def _prepare(self, action: Action) -> None:
         self.action = VIEW_ACTIONS.get(action.handler, action.handler)
@@ -136,8 +141,9 @@ class ResourceBindingBase(Policies):
         try:
             await run_in_thread(self.initial, owner=self.handshake)
             return self._encode(await self._call(action))
-        # SystemExit would end the server's event loop.
-        except (Exception, SystemExit) as exc:
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as exc:  # SystemExit, for one, would end the server's event loop
             return self.refuse(exc)
 
     def _respond(self) -> str:

@@ -86,10 +86,7 @@ class Policies:
 
     def get_filter_backends(self) -> Sequence[Any]:
         """The classes of `filter_backends`."""
-        if self.filter_backends is None:
-            backends: Sequence[Any] = rest_framework_settings.DEFAULT_FILTER_BACKENDS
-            return backends
-        return self.filter_backends
+        return self.filter_backends or ()
 
     @cached_property
     def paginator(self) -> Any:
