@@ -107,6 +107,7 @@ class Subscriptions:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._items: dict[Key, tuple[Hub, Subscription]] = {}
+        self._entering = 0
 
     async def add(self, reader: Reader, action: str, lookup: object) -> Subscription:
         """Subscribe to all rows, or to the one that `lookup` names; the same twice is once.
@@ -117,11 +118,20 @@ class Subscriptions:
         key = (reader.stream, lookup, action)
         if key in self._items:
             return self._items[key][1]
-        if len(self._items) >= settings.MAX_SUBSCRIPTIONS:
+        # Those of other streams that are on their way count: streams run side by side.
+        if len(self._items) + self._entering >= settings.MAX_SUBSCRIPTIONS:
             raise LimitExceeded(
                 f"A socket may have {settings.MAX_SUBSCRIPTIONS} subscriptions. "
                 "Unsubscribe from one first."
             )
+        self._entering += 1
+        try:
+            self._items[key] = await self._enter(reader, action, lookup)
+        finally:
+            self._entering -= 1
+        return self._items[key][1]
+
+    async def _enter(self, reader: Reader, action: str, lookup: object) -> tuple[Hub, Subscription]:
         hub = get_hub()
         subscription = Subscription(reader, action, self._sink)
         await hub.hold(reader.topic)
@@ -132,8 +142,7 @@ class Subscriptions:
         except BaseException:
             hub.release(reader.topic)
             raise
-        self._items[key] = hub, subscription
-        return subscription
+        return hub, subscription
 
     def discard(self, stream: str, action: str, lookup: object) -> None:
         """Unsubscribe; nothing happens where there is no such subscription."""
