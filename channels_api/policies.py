@@ -46,6 +46,7 @@ class Policies:
     scope: Scope
     user: Any
     available_action: Action | None
+    detail: bool | None
     format_kwarg: None
     pk: Any
 
@@ -59,9 +60,9 @@ class Policies:
 
     @property
     def kwargs(self) -> dict[str, Any]:
-        """The URL route's keyword arguments, and the pk as a URL would have it."""
+        """The URL route's keyword arguments, and the pk as the URL of a row would have it."""
         kwargs = dict(self.scope.get("url_route", {}).get("kwargs", {}))
-        if self.pk is not None:
+        if self.detail and self.pk is not None:
             kwargs[self.lookup_url_kwarg or self.lookup_field] = str(self.pk)
         return kwargs
 
