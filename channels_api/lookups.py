@@ -25,7 +25,7 @@ def canonical_pk(model: type[models.Model], lookup_field: str, value: Any) -> An
 
     Databases and Django read `true`, 1.9, " 1 " and "0_1" as 1. What permissions, look-ups and
     subscriptions are given must be one thing, so everything that is not written as the field
-    writes it is no pk: raises NotFound.
+    writes it is no pk: raises NotFound. What is canonical already stays as it is.
     """
     return _canonical(model, lookup_field)(value)
 
@@ -83,6 +83,8 @@ def _integer(limits: tuple[int, int], value: Any) -> int:
 
 
 def _uuid(value: Any) -> uuid.UUID:
+    if isinstance(value, uuid.UUID):
+        return value
     if not isinstance(value, str) or not UUID_TEXT.match(value):
         raise NotFound
     return uuid.UUID(value)
@@ -98,7 +100,7 @@ def _text(max_length: int | None, value: Any) -> str:
 
 def _other(field: models.Field[Any, Any] | None, value: Any) -> Any:
     # Dates, decimals and fields of other packages: text that reads the same when written again.
-    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+    if value is None or isinstance(value, (bool, list, dict)):
         raise NotFound
     if isinstance(value, str) and "\x00" in value:
         raise NotFound
