@@ -37,3 +37,16 @@ class Tag(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class PublishedQuestion(Question):
+    """A proxy: rows of another model under a class of its own."""
+
+    class Meta:
+        proxy = True
+
+
+class Survey(Question):
+    """A multi-table child: each row is a question as well, with its key in both tables."""
+
+    audience = models.CharField(max_length=50)
