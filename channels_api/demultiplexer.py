@@ -76,7 +76,7 @@ class WebsocketDemultiplexer(AsyncConsumer):
 
     async def close(self, code: int = 1000) -> None:
         """Refuse the connection, or close it."""
-        await self.send({"type": "websocket.close", "code": code})
+        await self.send({"type": "websocket.close", "code": int(code)})
 
 
 def _streams(demultiplexer: type[WebsocketDemultiplexer]) -> Iterable[tuple[str, Any]]:

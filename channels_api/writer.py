@@ -95,7 +95,9 @@ class Writer:
                     self._on_room()
             if self._close_code is not None:
                 self._ended = True
-                await self._send_watched({"type": "websocket.close", "code": self._close_code})
+                # A plain int: daphne fails on an IntEnum, and then closes nothing.
+                code = int(self._close_code)
+                await self._send_watched({"type": "websocket.close", "code": code})
         except Exception:
             # Servers raise their own errors when the client is gone; its disconnect follows.
             self._ended = True

@@ -52,6 +52,8 @@ class Server:
                 await asyncio.sleep(0)
             self.cancelled += 1
             raise
+        # daphne takes nothing else for a close code, not even an IntEnum.
+        assert type(message.get("code", 0)) is int
         assert not self._busy, "two sends at once"
         self._busy = True
         await asyncio.sleep(0)
