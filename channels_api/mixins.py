@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 
 from .decorators import detail_action, list_action
 from .live.operations import CREATE, DELETE, UPDATE
@@ -99,14 +99,15 @@ class SubscribeModelMixin:
     async def subscribe(self: Any, pk: Any = None, data: Any = None, **kwargs: Any) -> Any:
         action = _subscribed_action(data)
         reader = await run_in_thread(BindingReader, self, owner=LIVE)
-        subscription = await self.subscriptions.add(reader, action, self.pk)
+        subscription = await self.subscriptions.add(reader, action, _subscribed_row(self.pk))
         # Its events come after the reply.
         self.after_reply(subscription.open)
         return {"action": action}, 200
 
     @detail_action(method="GET", uses_data=False)
     async def unsubscribe(self: Any, pk: Any = None, data: Any = None, **kwargs: Any) -> Any:
-        self.subscriptions.discard(self.stream, _subscribed_action(data), self.pk)
+        action, row = _subscribed_action(data), _subscribed_row(self.pk)
+        self.subscriptions.discard(self.stream, action, row)
         return {}, 200
 
 
@@ -117,3 +118,10 @@ def _subscribed_action(data: Any) -> str:
     if action not in SUBSCRIBED_ACTIONS:
         raise ValidationError(f"action must be one of {', '.join(SUBSCRIBED_ACTIONS)}")
     return str(action)
+
+
+def _subscribed_row(pk: Any) -> Any:
+    # A binding that declares no model lets any JSON value through, and none of these is a row.
+    if isinstance(pk, (list, dict)):
+        raise NotFound
+    return pk
