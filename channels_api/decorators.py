@@ -104,5 +104,12 @@ def actions_of(cls: type) -> dict[str, Action]:
         if callable(method):
             name = action.name or handler
             is_async = is_async_callable(method)
-            actions[name] = replace(action, name=name, handler=handler, is_async=is_async)
+            actions[name] = replace(
+                action,
+                name=name,
+                handler=handler,
+                is_async=is_async,
+                # An override that is sync runs in the order of its stream.
+                concurrent=action.concurrent and is_async,
+            )
     return actions
