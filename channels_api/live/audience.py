@@ -261,8 +261,7 @@ class Audience:
                 action = decided
                 if pk not in rows.texts and action != DELETE:
                     continue  # gone since: its delete is on the way
-                if pk in rows.texts and action == DELETE:
-                    action = UPDATE  # back since
+                # One that is back since is deleted here all the same: its create is on the way.
                 if (pk, action) not in texts:
                     texts[pk, action] = self._event(pk, action, rows)
                 subscription.tell_late(pk, action, texts[pk, action])

@@ -73,8 +73,6 @@ class Subscription:
 
     def tell_late(self, pk: int | str, action: str, text: str) -> None:
         """Send an event that was taken, or remember its pk again."""
-        if self.action not in (EVERY_ACTION, action):
-            return  # it is another one by now
         if self._ready:
             self._sink.push(text)
         else:
