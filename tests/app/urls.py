@@ -1,5 +1,7 @@
 """The HTTP side of the test project."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("policies/", include("tests.app.policies_urls")),
+]
