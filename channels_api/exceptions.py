@@ -103,7 +103,8 @@ def error_reply(exc: BaseException) -> tuple[int, list[Any]]:
     if isinstance(exc, Http404):
         exc = drf.NotFound()
     elif isinstance(exc, DjangoPermissionDenied):
-        exc = drf.PermissionDenied()
+        # DRF shows these words over HTTP.
+        exc = drf.PermissionDenied(*exc.args)
     if isinstance(exc, drf.APIException):
         return exc.status_code, format_errors(exc.detail)
     return status.HTTP_500_INTERNAL_SERVER_ERROR, _unexpected(exc)
