@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from django.utils.functional import cached_property
+from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView
 from rest_framework.response import Response
 
@@ -42,8 +44,10 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
         view.action = self._view_action()
         view.action_map = {str(self.request.method).lower(): view.action}
         view.detail = self.detail
-        if getattr(view, "paginator", True) is None:
-            view._paginator = BarePagination()  # noqa: SLF001 - no list is without a limit
+        # A frame is JSON, whatever the handshake accepts and the viewset renders for HTTP.
+        view.perform_content_negotiation = _negotiated
+        if hasattr(view, "paginate_queryset"):
+            view.paginate_queryset = partial(_page, view, view.paginate_queryset)
         return view
 
     def check_access(self) -> None:
@@ -56,6 +60,16 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
             raise InvalidAction
         # Permissions and throttles, and what a project's viewsets do there besides.
         self.view.initial(self.request, **self.kwargs)
+
+    def canonical_pk(self, value: Any) -> Any:
+        if self._declared_model() is None and type(value) not in (str, int):
+            raise NotFound  # a URL could not hold it
+        return super().canonical_pk(value)
+
+    def initial(self) -> None:
+        super().initial()
+        if self._is_viewset_action and self.detail and self.pk is None:
+            raise NotFound  # a row's URL has a key
 
     def get_queryset(self) -> Any:
         return self.view.get_queryset()
@@ -146,6 +160,19 @@ def binding_from_viewset(viewset_class: Any) -> type[ViewSetBinding]:
     binding_class.available_actions = actions
     made: type[ViewSetBinding] = binding_class
     return made
+
+
+def _negotiated(request: Any, **_: Any) -> tuple[Any, str]:
+    return request.accepted_renderer, request.accepted_media_type
+
+
+def _page(view: Any, paginate: Callable[[Any], Any], queryset: Any) -> Any:
+    page = paginate(queryset)
+    if page is None:
+        # Over HTTP that means all rows. Here no list is without a limit.
+        view._paginator = BarePagination()  # noqa: SLF001
+        page = view.paginator.paginate_queryset(queryset, view.request, view=view)
+    return page
 
 
 def _viewset_actions(viewset_class: Any) -> Iterator[Action]:
