@@ -1,0 +1,176 @@
+// The page at /: lists the polls, subscribes to them, and shows every change as it is told.
+
+import { Board, element } from "./cards.js";
+import { Replica } from "./replica.js";
+import { Connection, RequestError } from "./socket.js";
+
+const FRAMES_KEPT = 100;
+const LONGEST_TEXT = 200;
+// Bounds of loading: pages of a list, and how often it is begun anew when it changes meanwhile.
+const PAGES = 40;
+const TRIES = 5;
+
+const $ = (id) => document.getElementById(id);
+
+const questions = new Replica();
+const choices = new Replica();
+const replicas = { questions, choices };
+let loaded = false;
+let drawing = false;
+
+const actions = {
+  vote: (pk) => attempt(() => connection.request("choices", "vote", { pk })),
+  addChoice: (question, choice_text) =>
+    attempt(() => connection.request("choices", "create", { data: { question, choice_text } })),
+  rename: async (pk) => {
+    const question_text = await askForText(questions.rows.get(pk).question_text);
+    if (question_text === null) return;
+    await attempt(() => connection.request("questions", "patch", { pk, data: { question_text } }));
+  },
+  remove: async (pk) => {
+    if (!confirm(`Delete “${questions.rows.get(pk).question_text}” for everybody?`)) return;
+    await attempt(() => connection.request("questions", "delete", { pk }));
+  },
+};
+if (document.body.dataset.user) {
+  actions.reset = (pk) => attempt(() => connection.request("questions", "reset", { pk }));
+}
+const board = new Board($("polls"), actions);
+
+const url = new URL("/ws/", location.href);
+url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+const connection = new Connection(url, { state: showState, open: load, event: hear, frame: logFrame });
+
+// Nothing is shown from the replies to our own changes: the events tell of them too, as they tell
+// everybody else, and in the order in which things happened.
+function hear(stream, event) {
+  replicas[stream].apply(event);
+  draw();
+}
+
+async function load() {
+  await attempt(async () => {
+    questions.begin();
+    choices.begin();
+    const data = { action: "*" };
+    await Promise.all([
+      connection.request("questions", "subscribe", { data }),
+      connection.request("choices", "subscribe", { data }),
+    ]);
+    for (let tries = 0; tries < TRIES; tries++) {
+      questions.beginPages();
+      await loadPages();
+      if (!questions.shifted) break;
+    }
+    questions.finish();
+    choices.finish();
+    loaded = true;
+    draw();
+  });
+}
+
+async function loadPages() {
+  for (let page = 1; page <= PAGES; page++) {
+    const rows = await listPage(page);
+    if (!rows.length) return;
+    questions.list(rows);
+    // Only here: in an event's row they may be older than what the choices' own events told.
+    choices.list(rows.flatMap((row) => row.choices));
+    draw();
+  }
+}
+
+async function listPage(page) {
+  try {
+    return await connection.request("questions", "list", { data: { page } });
+  } catch (error) {
+    if (error.status === 404 && page > 1) return []; // the page behind the last one
+    throw error;
+  }
+}
+
+async function addPoll(question_text, texts) {
+  const question = await connection.request("questions", "create", { data: { question_text } });
+  for (const choice_text of texts) {
+    await connection.request("choices", "create", { data: { question: question.id, choice_text } });
+  }
+}
+
+// Runs `work` and shows what is wrong with it, if anything is; tells whether it went well.
+async function attempt(work) {
+  try {
+    await work();
+    showFault("");
+    return true;
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    showFault(error.message);
+    return false;
+  }
+}
+
+function showFault(text) {
+  $("fault").textContent = text;
+  $("fault").hidden = !text;
+}
+
+function showState(name, code) {
+  const words = {
+    connecting: "Connecting",
+    open: "Live",
+    waiting: "Offline, trying again",
+    refused: `Closed by the server (${code}): reload the page`,
+  };
+  $("state").dataset.state = name;
+  $("state").textContent = words[name];
+}
+
+// Once for all that happened since the last frame of the screen.
+function draw() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => {
+    drawing = false;
+    board.show(questions.rows, choices.rows);
+    $("empty").hidden = !loaded || questions.rows.size > 0;
+  });
+}
+
+function logFrame(direction, text) {
+  $("frames").prepend(element("li", direction, text));
+  if ($("frames").children.length > FRAMES_KEPT) $("frames").lastElementChild.remove();
+}
+
+// The text that the user made of it, or null if there is no change to make.
+function askForText(text) {
+  const dialog = $("rename");
+  const input = dialog.querySelector("input");
+  input.value = text;
+  dialog.returnValue = ""; // Escape leaves it as it was the last time
+  dialog.showModal();
+  input.select();
+  return new Promise((resolve) => {
+    dialog.onclose = () => {
+      const changed = dialog.returnValue === "save" && input.value !== text;
+      resolve(changed ? input.value : null);
+    };
+  });
+}
+
+$("cancel").addEventListener("click", () => $("rename").close());
+
+$("ask").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.target;
+  const { question_text, choices: lines } = Object.fromEntries(new FormData(form));
+  const texts = [...new Set(lines.split("\n").map((line) => line.trim()).filter(Boolean))];
+  // Before anything is sent: a poll whose third choice is refused would stand there with two.
+  if (!question_text.trim() || !texts.length || texts.some((text) => text.length > LONGEST_TEXT)) {
+    showFault(`A poll needs a question and a choice; a choice has ${LONGEST_TEXT} characters at most.`);
+    return;
+  }
+  const submit = form.querySelector("button");
+  submit.disabled = true;
+  if (await attempt(() => addPoll(question_text, texts))) form.reset();
+  submit.disabled = false;
+});
