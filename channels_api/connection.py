@@ -75,6 +75,7 @@ class Connection:
         self._bucket = TokenBucket(settings.FRAME_RATE, settings.FRAME_BURST, now)
         self._bad, self._large = Strikes(BAD_FRAMES), Strikes(LARGE_FRAMES)
         self._refused = Strikes(REFUSED_FRAMES)
+        self._unread_refusals = 0
 
     def receive(self, text: str | None) -> None:
         """Take a frame; None is a binary one. Never raises, never waits."""
@@ -127,22 +128,27 @@ class Connection:
 
     def _refuse(self, fault: FrameError, strikes: Strikes, code: CloseCode) -> None:
         """Answer what is no request, and close the socket that sends too much of it."""
-        reply = Reply(
-            fault.stream, fault.action, fault.status, None, [fault.message], fault.request_id
+        self._push_refusal(
+            Reply(fault.stream, fault.action, fault.status, None, [fault.message], fault.request_id)
         )
-        self.writer.push(reply.encode())
         if strikes.out(self._loop.time()):
             self.writer.close(code)
 
     def _answer(self, frame: RequestFrame, fault: FrameError) -> None:
-        reply = Reply(
-            frame.stream, frame.action, fault.status, None, [fault.message], frame.request_id
+        self._push_refusal(
+            Reply(frame.stream, frame.action, fault.status, None, [fault.message], frame.request_id)
         )
+
+    def _push_refusal(self, reply: Reply) -> None:
+        # Frames that are refused cost no action, so nothing else slows down who sends them
+        # without reading the replies.
+        self._unread_refusals = 0 if self.writer.has_room else self._unread_refusals + 1
+        if self._unread_refusals > REFUSED_FRAMES:
+            self.writer.too_slow()
         self.writer.push(reply.encode())
 
     def _queue(self, frame: RequestFrame, lane: Lane) -> None:
-        full = len(self._tasks) >= settings.MAX_IN_FLIGHT
-        if (lane.busy or full) and self._waiting_frames >= settings.MAX_QUEUED:
+        if (lane.busy or not self._may_start) and self._waiting_frames >= settings.MAX_QUEUED:
             message = f"Too many frames are waiting: {settings.MAX_QUEUED} are allowed."
             self._answer(frame, FrameError(message, LimitExceeded.status_code))
             return
@@ -153,8 +159,13 @@ class Connection:
             self._waiting_lanes.append(lane)
             self._start_waiting()
 
+    @property
+    def _may_start(self) -> bool:
+        # Replies that the client does not read are not made: they would only fill the memory.
+        return len(self._tasks) < settings.MAX_IN_FLIGHT and self.writer.has_room
+
     def _start_waiting(self) -> None:
-        while self._waiting_lanes and len(self._tasks) < settings.MAX_IN_FLIGHT:
+        while self._waiting_lanes and self._may_start:
             lane = self._waiting_lanes.popleft()
             self._waiting_frames -= 1
             task = asyncio.ensure_future(self._run(lane.frames.popleft()))
@@ -193,3 +204,4 @@ class Connection:
 
     def _resume(self) -> None:
         self.subscriptions.resume()
+        self._start_waiting()
