@@ -46,6 +46,10 @@ class Audience:
         self._on_split = on_split
         self._everything: dict[Subscription, None] = {}
         self._rows: dict[int | str, dict[Subscription, None]] = {}
+        # What somebody wants again since the running read began, and nobody did for a while: all
+        # rows, or these.
+        self._all_new = False
+        self._new_rows: set[int | str] = set()
         self._visible: dict[int | str, None] = {}
         self._complete = True
         self._visible_read: asyncio.Task[None] | None = None
@@ -63,7 +67,7 @@ class Audience:
         changes = self._entering[subscription] = []
         try:
             if lookup is None:
-                self._everything[subscription] = None
+                self._add(subscription)
                 await self._load_visible()
             else:
                 await self._enter_row(subscription, lookup)
@@ -108,17 +112,27 @@ class Audience:
         """Take a subscription over from an audience that was split, with what it was to be told."""
         late = subscription in origin._lagging
         origin._drop(subscription)
-        if subscription.row is None:
-            self._everything[subscription] = None
-        else:
-            self._rows.setdefault(subscription.row, {})[subscription] = None
+        self._add(subscription)
         subscription.audience = self
-        self._visible.update(origin._visible)
-        self._complete = self._complete and origin._complete
-        self._visible_read = origin._visible_read
+        if subscription.row is None:
+            self._visible.update(origin._visible)
+            self._complete = self._complete and origin._complete
+            self._visible_read = self._visible_read or origin._visible_read
+        elif subscription.row in origin._visible:
+            self._visible[subscription.row] = None
         self.mark(Change(pk, operation) for pk, operation in origin._dirty.items())
         if late:
             self.catch_up(subscription)
+
+    def _add(self, subscription: Subscription) -> None:
+        row = subscription.row
+        if row is None:
+            self._all_new |= not self._everything
+            self._everything[subscription] = None
+        else:
+            if not self._everything and row not in self._rows:
+                self._new_rows.add(row)
+            self._rows.setdefault(row, {})[subscription] = None
 
     def _drop(self, subscription: Subscription) -> None:
         self._everything.pop(subscription, None)
@@ -132,7 +146,7 @@ class Audience:
     async def _enter_row(self, subscription: Subscription, lookup: object) -> None:
         pk = await run_in_thread(subscription.reader.find, lookup, owner=LIVE)
         subscription.row = pk
-        self._rows.setdefault(pk, {})[subscription] = None
+        self._add(subscription)
         self._remember(pk)
 
     async def _load_visible(self) -> None:
@@ -193,6 +207,7 @@ class Audience:
         try:
             while self._has_work():
                 changes = self._take_dirty()
+                self._all_new, self._new_rows = False, set()
                 late = {each: each.take(CHUNK) for each in self._lagging}
                 self._lagging.clear()
                 try:
@@ -246,7 +261,13 @@ class Audience:
             subscription.put_back(pending)
 
     def _tell(self, changes: dict[int | str, str], rows: Rows) -> None:
+        # Changes since the read are not marked while nobody wants the row, so what was read of it
+        # may be older than what a newcomer knows.
+        again = {pk for pk in changes if self._all_new or pk in self._new_rows}
+        self._put_back({pk: changes[pk] for pk in again}, {})
         for pk, operation in changes.items():
+            if pk in again or not (self._everything or pk in self._rows):
+                continue
             action = self._decide(pk, operation, present=pk in rows.texts)
             if action is None:
                 continue
