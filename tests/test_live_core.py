@@ -601,6 +601,51 @@ async def test_an_audience_splits_when_another_found_its_binding_personal(make_w
 
 
 @clockless
+async def test_a_newcomer_is_not_told_what_was_read_before_it_came(make_world, reads):
+    """What has happened to the row since, nobody marked: for a while nobody wanted it."""
+    world = make_world()
+    world.table.rows = {1: Row(), 2: Row()}
+
+    def reader():
+        return TableReader(world.table, "ann", restricted=True)
+
+    first, _ = await world.subscribe(reader())
+    await world.subscribe(reader(), pk=2)
+    reads.parking = True
+    world.commit(1, Row(1))
+    await settle()
+    [(future, read)] = reads.parked
+    seen = read()
+    reads.parking = False
+    world.leave(first)
+    world.commit(1, Row(2, owner="bob"))
+    _, inbox = await world.subscribe(reader())
+    future.set_result(seen)
+    await settle()
+    assert inbox.told() == []
+
+
+@clockless
+async def test_a_split_takes_no_view_along_with_one_row(make_world):
+    """Who then subscribes to all rows has the view read."""
+    world = make_world()
+    world.table.rows = {1: Row(), 2: Row()}
+
+    def reader(user):
+        return TableReader(world.table, user, restricted=True, shared=True)
+
+    await world.subscribe(reader("ann"))
+    await world.subscribe(reader("bob"), pk=1)
+    world.table.asks = True
+    world.commit(1, Row(1))
+    await settle()
+    _, inbox = await world.subscribe(reader("bob"))
+    world.commit(2, None)
+    await settle()
+    assert inbox.told() == [("delete", 2)]
+
+
+@clockless
 async def test_the_last_to_leave_ends_everything(make_world):
     world = make_world()
     world.table.rows = {1: Row()}
@@ -717,19 +762,27 @@ async def test_a_subscription_is_told_its_action_only(make_world, action, told):
 
 
 @clockless
-async def test_a_late_event_that_became_another_is_told_to_those_who_asked_for_it(make_world):
-    """The row is back when the client has room: that is no delete, and it asked for deletes."""
+@pytest.mark.parametrize("restricted", [False, True])
+@pytest.mark.parametrize("action", ["delete", "*"])
+async def test_a_delete_that_is_told_late_is_one_although_the_row_is_back(
+    make_world, action, restricted
+):
+    """Its create is told when it rings. Shown before that, nobody would know that it was seen."""
     world = make_world()
     world.table.rows = {1: Row()}
-    subscription, deletes = await world.subscribe(TableReader(world.table), "delete")
-    deletes.has_room = False
+    reader = TableReader(world.table, restricted=restricted)
+    subscription, inbox = await world.subscribe(reader, action)
+    inbox.has_room = False
     world.commit(1, None)
     await settle()
-    world.table.rows[1] = Row()
-    deletes.has_room = True
+    create = world.append(1, world.table.put(1, Row(2)))
+    inbox.has_room = True
     subscription.resume()
     await settle()
-    assert deletes.told() == []
+    assert inbox.told() == [("delete", 1)]
+    world.hub.hear(create)
+    await settle()
+    assert inbox.told() == ([("create", 1)] if action == "*" else [])
 
 
 @clockless

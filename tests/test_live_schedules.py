@@ -1,0 +1,185 @@
+# ruff: noqa: SLF001 - the mutants are written against the insides of the live core
+"""Whatever the order of things: each client ends with the rows that its user may see.
+
+Each rule of the live core is taken away once, and the same schedules have to notice it.
+"""
+
+import pytest
+
+from channels_api.live import audience as audience_module
+from channels_api.live import log as log_module
+from channels_api.live.audience import Audience
+from channels_api.live.hub import Hub
+from channels_api.live.operations import DELETE, UPDATE
+from channels_api.live.subscription import Subscription
+from tests.live_schedules import BrokenPromiseError, Schedule
+from tests.live_world import ClocklessLoop, Reads, World
+
+#: Schedules of one run, and those within which a mutant has to be caught.
+SEEDS = 2000
+MUTANT_SEEDS = 5000
+
+
+@pytest.fixture(autouse=True)
+def no_channel_layer(settings):
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+
+def play(seed: int, monkeypatch) -> None:
+    async def schedule() -> None:
+        world, reads = World(), Reads()
+        with monkeypatch.context() as patch:
+            patch.setattr(log_module, "_log", world.log)
+            patch.setattr(audience_module, "run_in_thread", reads.run)
+            await Schedule(seed, world, reads).run()
+
+    loop = ClocklessLoop()
+    try:
+        loop.run_until_complete(schedule())
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize("start", range(0, SEEDS, 500))
+def test_every_client_ends_with_the_rows_that_it_may_see(start, monkeypatch):
+    for seed in range(start, start + 500):
+        try:
+            play(seed, monkeypatch)
+        except BrokenPromiseError as broken:
+            pytest.fail(f"seed {seed}: {broken}")
+
+
+# Each takes one rule away. Against the names of the code, so that who renames a rule looks at its
+# mutant.
+
+
+def changes_while_entering_are_not_kept(patch):
+    enter = Audience._enter_row
+
+    async def enter_row(self, subscription, lookup):
+        await enter(self, subscription, lookup)
+        self._entering[subscription].clear()
+
+    patch.setattr(Audience, "_enter_row", enter_row)
+
+
+def a_read_counts_for_what_came_while_it_ran(patch):
+    read = Audience._read
+
+    async def read_and_forget(self, pks):
+        rows = await read(self, pks)
+        self._dirty.clear()
+        return rows
+
+    patch.setattr(Audience, "_read", read_and_forget)
+
+
+def deletes_are_told_to_all(patch):
+    def decide(self, pk, operation, *, present):
+        return operation if present else DELETE
+
+    patch.setattr(Audience, "_decide", decide)
+
+
+def rows_that_leave_the_view_are_not_told(patch):
+    decide = Audience._decide
+
+    def decide_by_operation(self, pk, operation, *, present):
+        action = decide(self, pk, operation, present=present)
+        return None if action == DELETE and operation == UPDATE else action
+
+    patch.setattr(Audience, "_decide", decide_by_operation)
+
+
+def gaps_are_not_looked_up(patch):
+    def hear(self, hint):
+        state = self._topics.get(hint.topic)
+        if state is not None and hint.position.seq > state.position.seq:
+            state.position = hint.position
+            self._emit(state, [hint.change])
+
+    patch.setattr(Hub, "hear", hear)
+
+
+def what_failed_is_not_put_back(patch):
+    patch.setattr(Audience, "_put_back", lambda self, changes, late: None)
+
+
+def what_failed_to_be_told_late_is_not_put_back(patch):
+    patch.setattr(Subscription, "put_back", lambda self, pending: None)
+
+
+def what_a_slow_client_missed_is_forgotten(patch):
+    patch.setattr(Subscription, "_remember", lambda self, pk, action: None)
+
+
+def events_come_before_the_reply(patch):
+    open_later = Subscription.__init__
+
+    def open_at_once(self, *args):
+        open_later(self, *args)
+        self._held = False
+
+    patch.setattr(Subscription, "__init__", open_at_once)
+
+
+def what_was_visible_once_is_believed_for_ever(patch):
+    patch.setattr(Audience, "_forget_visible", lambda self: None)
+
+
+def events_are_told_before_the_view_is_known(patch):
+    patch.setattr(Audience, "_has_work", lambda self: bool(self._dirty or self._lagging))
+
+
+def an_audience_that_is_personal_goes_on_sharing(patch):
+    read = Audience._read
+
+    async def believe_it(self, pks):
+        rows = await read(self, pks)
+        return await read(self, pks) if rows.personal else rows
+
+    patch.setattr(Audience, "_read", believe_it)
+    patch.setattr(Audience, "_is_personal", property(lambda self: False))
+
+
+def an_audience_is_split_while_somebody_enters(patch):
+    patch.setattr(Audience, "_split_if_due", lambda self: self._on_split(self))
+
+
+def a_split_loses_what_was_marked(patch):
+    adopt = Audience.adopt
+
+    def adopt_without_marks(self, subscription, origin):
+        origin._dirty.clear()
+        adopt(self, subscription, origin)
+
+    patch.setattr(Audience, "adopt", adopt_without_marks)
+
+
+MUTANTS = [
+    changes_while_entering_are_not_kept,
+    a_read_counts_for_what_came_while_it_ran,
+    deletes_are_told_to_all,
+    rows_that_leave_the_view_are_not_told,
+    gaps_are_not_looked_up,
+    what_failed_is_not_put_back,
+    what_failed_to_be_told_late_is_not_put_back,
+    what_a_slow_client_missed_is_forgotten,
+    events_come_before_the_reply,
+    what_was_visible_once_is_believed_for_ever,
+    events_are_told_before_the_view_is_known,
+    an_audience_that_is_personal_goes_on_sharing,
+    an_audience_is_split_while_somebody_enters,
+    a_split_loses_what_was_marked,
+]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_each_rule_is_needed(mutant, monkeypatch):
+    mutant(monkeypatch)
+    for seed in range(MUTANT_SEEDS):
+        try:
+            play(seed, monkeypatch)
+        except BrokenPromiseError:
+            return
+    pytest.fail(f"not one of {MUTANT_SEEDS} schedules noticed it")
