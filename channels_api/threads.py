@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from asgiref.sync import SyncToAsync, _restore_context, sync_to_async
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 
 from .settings import settings
 
@@ -33,19 +33,33 @@ async def run_in_thread(function: Callable[..., T], *args: Any, owner: Hashable)
     """
     size = settings.THREADS
     if size == 0:
-        return await sync_to_async(_with_fresh_connections, thread_sensitive=True)(function, *args)
+        return await sync_to_async(_in_thread_of_test, thread_sensitive=True)(function, *args)
     return await get_pool(size).submit(owner, function, *args)
 
 
 def _with_fresh_connections(function: Callable[..., T], *args: Any) -> T:
     # As Django does around a request: CONN_MAX_AGE and health checks hold, and a connection that
-    # the database ended is replaced instead of failing for ever. Connections inside an atomic
-    # block (TestCase) are left alone by Django itself.
+    # the database ended is replaced instead of failing for ever.
     close_old_connections()
     try:
         return function(*args)
     finally:
         close_old_connections()
+
+
+def _in_thread_of_test(function: Callable[..., T], *args: Any) -> T:
+    # Django itself would close a connection in a transaction, as TestCase has one open.
+    _close_idle_connections()
+    try:
+        return function(*args)
+    finally:
+        _close_idle_connections()
+
+
+def _close_idle_connections() -> None:
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
 
 
 _pool: ThreadPool | None = None
