@@ -1,6 +1,7 @@
 """Actions that take long, fail badly or answer much, and one that looks around in the server."""
 
 import asyncio
+import gc
 import time
 
 from asgiref.sync import async_to_sync
@@ -11,6 +12,7 @@ from channels_api.bindings import ResourceBinding, ResourceBindingBase
 from channels_api.decorators import list_action
 from channels_api.live.hub import get_hub
 from channels_api.permissions import AllowAny
+from channels_api.writer import Writer
 from tests.app.models import Question
 from tests.load_doors import Door
 
@@ -97,6 +99,12 @@ class LoadBinding(HoldMixin, ResourceBindingBase):
             "busy": pool._started - pool._idle,  # noqa: SLF001
         }
 
+    @list_action()
+    async def given_up(self, data=None, **kwargs):
+        """How many sockets there are that no frame is sent to any more."""
+        writers = [each for each in gc.get_objects() if type(each) is Writer]
+        return sum(not each.is_open for each in writers)
+
 
 class LargeQuestionSerializer(serializers.ModelSerializer):
     padding = serializers.SerializerMethodField()
@@ -106,7 +114,7 @@ class LargeQuestionSerializer(serializers.ModelSerializer):
         fields = ("id", "question_text", "votes", "padding")
 
     def get_padding(self, instance):
-        return "x" * 100_000
+        return "x" * 200_000
 
 
 class LargeQuestionBinding(HoldMixin, ResourceBinding):
