@@ -269,6 +269,8 @@ def key_or_none(model, value, lookup_field="pk"):
         (Dated, "question", "7", 7),
         (Dated, "question__pk", "7", 7),
         (Dated, "question__question_text", "7", "7"),
+        (Tag, "pk", "1\x00", None),
+        (Tag, "pk", "", ""),
         (Dated, "tag", 7, None),
         (Dated, "tag", "7", "7"),
         (Session, "pk", "x" * 41, None),

@@ -1,6 +1,6 @@
 """List pages: never the whole table, never a row twice."""
 
-from tests.app.models import Question
+from tests.app.models import Question, Tag
 from tests.classic_client import NOT_FOUND, ask, failure, question_row, success
 from tests.client import SocketClient
 
@@ -99,6 +99,16 @@ async def test_pages_stay_stable_while_rows_are_updated(server):
         second = await ask(client, "classic", "list", data={"page": 2})
 
     assert [*first["data"], *second["data"]] == rows
+
+
+async def test_rows_without_an_order_come_by_primary_key(server):
+    """Which is not the order in which they were made, here."""
+    for name in ["b", "c", "a"]:
+        await Tag.objects.acreate(name=name)
+    async with SocketClient(server.url + "ws/") as client:
+        reply = await ask(client, "classic-tags", "list")
+
+    assert reply == success("list", [{"name": "a"}, {"name": "b"}, {"name": "c"}])
 
 
 async def test_the_binding_s_own_order_is_kept(server):

@@ -1,13 +1,22 @@
 """Subscriptions of 0.4.1: of creates, updates or deletes, or all of them, of all rows or of one."""
 
-import asyncio
 import contextlib
 import itertools
+import uuid
 
 import pytest
 
 from tests.app.models import Question
-from tests.classic_client import NOT_FOUND, add, ask, ask_and_hear, failure, question_row, success
+from tests.classic_client import (
+    NOT_FOUND,
+    REQUEST_ID,
+    add,
+    ask,
+    ask_and_hear,
+    failure,
+    question_row,
+    success,
+)
 from tests.client import SocketClient
 
 ACTIONS = ["create", "update", "delete"]
@@ -127,30 +136,17 @@ async def test_one_s_own_changes_are_told_too(server):
 
 
 async def test_the_reply_comes_before_the_events(server):
-    """However busy the rows are while the subscription begins."""
-
-    async def keep_changing(question):
-        while True:
-            # A socket for fewer frames than one may send at once.
-            async with SocketClient(server.url + "ws/") as writer:
-                for votes in range(100):
-                    await ask(writer, "questions", "patch", pk=question.pk, data={"votes": votes})
-
-    question = await add(Question, question_text="What?")
-    changing = asyncio.ensure_future(keep_changing(question))
-    try:
-        for pk in [None, question.pk] * 5:
-            async with SocketClient(server.url + "ws/") as client:
-                await client.send("classic", "subscribe", pk=pk, data={"action": "*"})
-                reply = await client.receive()
-                assert reply["payload"] == success("subscribe", {"action": "*"}, request_id=None)
-                told = await client.receive()
-                assert told["payload"]["action"] == "update"
-                assert told["payload"]["pk"] == question.pk
-    finally:
-        changing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await changing
+    """Even where another subscriber has long been told of what happened before the reply."""
+    url, stream, door = server.url + "ws/", "classic-door", uuid.uuid4().hex
+    async with SocketClient(url) as client, SocketClient(url) as witness:
+        await ask(witness, stream, "subscribe", data={"action": "create"})
+        data = {"action": "create", "door": door}
+        await client.send(stream, "subscribe", data=data, request_id=REQUEST_ID)
+        told = await witness.receive()
+        assert told["payload"]["data"]["question_text"] == "made during subscribe"
+        await ask(witness, stream, "open_door", data=door)
+        reply = {"stream": stream, "payload": success("subscribe", {"action": "create"})}
+        assert [await client.receive(), await client.receive()] == [reply, told]
 
 
 async def test_unsubscribe(server):

@@ -1,7 +1,9 @@
 """Bindings as users of 0.4.1 wrote them, and what is new around them."""
 
+import asyncio
 import decimal
 import uuid
+from collections import defaultdict
 from datetime import datetime, timezone
 from http import HTTPStatus
 
@@ -399,6 +401,24 @@ class NoModelBinding(ResourceBinding):
         return Question.objects.all()
 
 
+class DoorBinding(ClassicBinding):
+    """Its `subscribe` makes a row, then waits in front of a door until `open_door` is called."""
+
+    async def subscribe(self, pk=None, data=None, **kwargs):
+        result = await super().subscribe(pk, data)
+        if "door" in data:
+            await Question.objects.acreate(question_text="made during subscribe")
+            await DOORS[data["door"]].wait()
+        return result
+
+    @list_action()
+    async def open_door(self, data=None, **kwargs):
+        DOORS[data].set()
+
+
+DOORS: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+
 class DocumentBinding(ResourceBinding):
     serializer_class = DocumentSerializer
     queryset = Document.objects.all()
@@ -429,6 +449,7 @@ CONSUMERS = {
     "classic-read-only": ReadOnlyBinding,
     "classic-text-lookup": TextLookupBinding,
     "classic-no-model": NoModelBinding,
+    "classic-door": DoorBinding,
     "classic-documents": DocumentBinding,
     "classic-tags": TagBinding,
 }
