@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Callable, Hashable
 from typing import Any, ClassVar
 
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import classproperty
 from rest_framework.exceptions import NotFound
 from rest_framework.settings import api_settings as rest_framework_settings
+from rest_framework.views import exception_handler
 
 from .decorators import Action, actions_of
-from .exceptions import ReplyTooLarge, error_reply
+from .exceptions import ReplyTooLarge, error_reply, is_known
 from .live.changes import watch
+from .lookups import canonical_pk
 from .mixins import (
     CreateModelMixin,
     DeleteModelMixin,
@@ -30,9 +33,16 @@ from .results import atomic_requests, read_result
 from .settings import settings
 from .threads import run_in_thread
 
-# Where an action does what a viewset does under another name, the method that permissions see is
-# that of the viewset.
+# What viewsets call the same.
 VIEW_ACTIONS = {"patch": "partial_update", "delete": "destroy"}
+SUBSCRIBING = ("subscribe", "unsubscribe")
+# What an action's keyword arguments can't replace: the frame's own.
+RESERVED = frozenset(
+    (
+        *("handshake", "frame", "scope", "stream", "request_id", "request", "user"),
+        *("action", "detail", "pk", "args", "kwargs", "available_actions", "subscriptions"),
+    )
+)
 
 
 class ResourceBindingBase(Policies):
@@ -51,7 +61,13 @@ class ResourceBindingBase(Policies):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.available_actions = actions_of(cls)
-        model = cls.model or getattr(cls.queryset, "model", None)
+        for action in cls.available_actions.values():
+            if not RESERVED.isdisjoint(action.overrides):
+                taken = ", ".join(sorted(RESERVED & action.overrides.keys()))
+                raise ImproperlyConfigured(
+                    f"{cls.__name__}.{action.handler}: an action can't replace {taken}."
+                )
+        model = cls._declared_model()
         if model is not None and "subscribe" in cls.available_actions:
             watch(model)
 
@@ -67,7 +83,6 @@ class ResourceBindingBase(Policies):
         self.frame = frame
         self.subscriptions = subscriptions
         self.scope = handshake.scope
-        self.user = handshake.user
         self.stream = frame.stream
         self.request_id = frame.request_id
         self.args: tuple[Any, ...] = ()
@@ -76,9 +91,9 @@ class ResourceBindingBase(Policies):
         self.action: str | None = None
         self.detail: bool | None = None
         self.pk: Any = None
-        # Whether rows are read for events, and not to answer the frame.
-        self.delivers = False
         self._after_reply: list[Callable[[], None]] = []
+        self._after_refusal: list[Callable[[], None]] = []
+        self._refused = False
         if self.available_action is not None:
             self._prepare(self.available_action)
         if self.filter_backends is None:
@@ -86,10 +101,17 @@ class ResourceBindingBase(Policies):
             self.filter_backends = rest_framework_settings.DEFAULT_FILTER_BACKENDS
 
     def _prepare(self, action: Action) -> None:
-        self.action = VIEW_ACTIONS.get(action.handler, action.handler)
+        self.action = self._view_action(action)
         self.detail = action.detail
         for name, value in action.overrides.items():
             setattr(self, name, value)
+
+    def _view_action(self, action: Action) -> str:
+        """The action as a viewset would name it, which is what DRF's classes know."""
+        if action.handler in SUBSCRIBING:
+            # What a subscriber may see is what a reader may.
+            return "list" if self.frame.pk is None else "retrieve"
+        return VIEW_ACTIONS.get(action.handler, action.handler)
 
     def overrides(self, *names: str) -> bool:
         """Whether a subclass has a method of its own for one of these names."""
@@ -111,13 +133,20 @@ class ResourceBindingBase(Policies):
         """Whether the promise is the library's own, to be kept by watching."""
         return cls.audience is ResourceBindingBase.audience
 
-    def after_reply(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called in the event loop when the reply is on its way."""
+    def after_reply(
+        self, callback: Callable[[], None], *, otherwise: Callable[[], None] | None = None
+    ) -> None:
+        """Have `callback` called in the event loop when the reply of a success is on its way.
+
+        `otherwise` is called instead where the frame fails after all.
+        """
         self._after_reply.append(callback)
+        if otherwise is not None:
+            self._after_refusal.append(otherwise)
 
     def replied(self) -> None:
         """The reply is on its way."""
-        for callback in self._after_reply:
+        for callback in self._after_refusal if self._refused else self._after_reply:
             callback()
 
     def initial(self) -> None:
@@ -132,13 +161,20 @@ class ResourceBindingBase(Policies):
         self.check_policies()
         if self.detail and fault is not None:
             raise fault
+        if self.detail and self.pk is not None and self._declared_model() is None:
+            self._canonicalize_late()
+
+    def _canonicalize_late(self) -> None:
+        # Only the queryset knows the model, and it may need a user who has passed the permissions.
+        if self.overrides("get_queryset"):
+            self.pk = canonical_pk(self.get_queryset().model, self.lookup_field, self.pk)
 
     async def dispatch(self) -> str:
         """Answer the frame: the reply, encoded. A failure is a reply too."""
         action = self.available_action
-        if action is None or not action.is_async:
-            return await run_in_thread(self._respond, owner=self.handshake)
         try:
+            if action is None or not action.is_async:
+                return await run_in_thread(self._respond, owner=self.handshake)
             await run_in_thread(self.initial, owner=self.handshake)
             return self._encode(await self._call(action))
         except (asyncio.CancelledError, GeneratorExit):
@@ -162,22 +198,37 @@ class ResourceBindingBase(Policies):
         return handler(data=self.frame.data)
 
     def _encode(self, result: Any) -> str:
-        status, data, errors = read_result(result)
+        status, data, errors = self.read_result(result)
         text = self.reply(status, data, errors).encode()
         if byte_length(text) > settings.MAX_REPLY_BYTES:
             raise ReplyTooLarge
         return text
 
+    def read_result(self, result: Any) -> tuple[int, Any, list[Any]]:
+        """Status, data and errors of what a handler returned."""
+        return read_result(result)
+
     def refuse(self, exc: BaseException) -> str:
         """The encoded error reply for an exception."""
-        # What was to follow the reply of a success does not follow this one.
-        self._after_reply.clear()
-        status, errors = error_reply(exc)
+        self._refused = True
         try:
+            status, errors = self._project_errors(exc) or error_reply(exc)
             return self.reply(status, None, errors).encode()
-        except (TypeError, ValueError) as unspeakable:
-            status, errors = error_reply(unspeakable)
+        except Exception as failure:  # of the project's handler, or of the errors' encoding
+            status, errors = error_reply(failure)
             return self.reply(status, None, errors).encode()
+
+    def _project_errors(self, exc: BaseException) -> tuple[int, list[Any]] | None:
+        """What the project's EXCEPTION_HANDLER makes of an exception that DRF does not know."""
+        handler = self.get_exception_handler()
+        if handler is exception_handler or is_known(exc) or not isinstance(exc, Exception):
+            return None
+        context = {"view": self, "args": (), "kwargs": self.kwargs, "request": self.request}
+        response = handler(exc, context)
+        if response is None:
+            return None
+        status, _, errors = read_result(response)
+        return status, errors
 
     def reply(self, status: int, data: Any, errors: list[Any]) -> Reply:
         """A reply to the frame."""

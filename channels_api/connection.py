@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from .bindings import ResourceBindingBase
-from .exceptions import ActionTimeout, CloseCode, FrameError, LimitExceeded
+from .exceptions import ActionTimeout, CloseCode, FrameError, LimitExceeded, error_reply
 from .limits import BAD_FRAMES, LARGE_FRAMES, REFUSED_FRAMES, Strikes, TokenBucket
 from .live.subscription import Subscriptions
 from .logs import logger
@@ -134,9 +134,10 @@ class Connection:
         if strikes.out(self._loop.time()):
             self.writer.close(code)
 
-    def _answer(self, frame: RequestFrame, fault: FrameError) -> None:
+    def _answer(self, frame: RequestFrame, exc: Exception) -> None:
+        status, errors = error_reply(exc)
         self._push_refusal(
-            Reply(frame.stream, frame.action, fault.status, None, [fault.message], frame.request_id)
+            Reply(frame.stream, frame.action, status, None, errors, frame.request_id)
         )
 
     def _push_refusal(self, reply: Reply) -> None:
@@ -150,7 +151,7 @@ class Connection:
     def _queue(self, frame: RequestFrame, lane: Lane) -> None:
         if (lane.busy or not self._may_start) and self._waiting_frames >= settings.MAX_QUEUED:
             message = f"Too many frames are waiting: {settings.MAX_QUEUED} are allowed."
-            self._answer(frame, FrameError(message, LimitExceeded.status_code))
+            self._answer(frame, LimitExceeded(message))
             return
         lane.frames.append(frame)
         self._waiting_frames += 1
@@ -185,7 +186,11 @@ class Connection:
         self._start_waiting()
 
     async def _run(self, frame: RequestFrame) -> None:
-        binding = self._streams[frame.stream](self._handshake, frame, self.subscriptions)
+        try:
+            binding = self._streams[frame.stream](self._handshake, frame, self.subscriptions)
+        except Exception as exc:  # a constructor of the project's own
+            self._answer(frame, exc)
+            return
         text = await self._dispatch(binding)
         self.writer.push(text)
         binding.replied()

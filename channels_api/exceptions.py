@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 from django.conf import settings as django_settings
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.http import Http404
 from rest_framework import exceptions as drf
@@ -92,6 +93,28 @@ class ActionTimeout(drf.APIException):
     default_code = "action_timeout"
 
 
+KNOWN = (
+    *(FrameError, drf.APIException, Http404, DjangoPermissionDenied),
+    *(SuspiciousOperation, BadRequest),
+)
+
+
+class Overloaded(drf.APIException):
+    """More work waits in this process than it will get to in time."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The server is overloaded. Try again later."
+    default_code = "overloaded"
+
+
+class NotSubscribable(drf.APIException):
+    """Rows that live can't read again one by one."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+    default_detail = "This stream can't be subscribed to."
+    default_code = "not_subscribable"
+
+
 def error_reply(exc: BaseException) -> tuple[int, list[Any]]:
     """The status and the `errors` array that a client gets for `exc`.
 
@@ -100,6 +123,10 @@ def error_reply(exc: BaseException) -> tuple[int, list[Any]]:
     """
     if isinstance(exc, FrameError):
         return exc.status, [exc.message]
+    if isinstance(exc, (SuspiciousOperation, BadRequest)):
+        # As Django answers them over HTTP: their text is for the log.
+        logger.warning("Bad request: %s", exc)
+        return status.HTTP_400_BAD_REQUEST, ["Bad Request"]
     if isinstance(exc, Http404):
         exc = drf.NotFound()
     elif isinstance(exc, DjangoPermissionDenied):
@@ -108,6 +135,11 @@ def error_reply(exc: BaseException) -> tuple[int, list[Any]]:
     if isinstance(exc, drf.APIException):
         return exc.status_code, format_errors(exc.detail)
     return status.HTTP_500_INTERNAL_SERVER_ERROR, _unexpected(exc)
+
+
+def is_known(exc: BaseException) -> bool:
+    """Whether `error_reply` has a status of its own for an exception."""
+    return isinstance(exc, KNOWN)
 
 
 def format_errors(detail: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from rest_framework.exceptions import NotFound, ValidationError
@@ -101,8 +102,12 @@ class SubscribeModelMixin:
         reader = await run_in_thread(BindingReader, self, owner=LIVE)
         subscription = await self.subscriptions.add(reader, action, _subscribed_row(self.pk))
         # Its events come after the reply.
-        self.after_reply(subscription.open)
+        self.after_reply(subscription.open, otherwise=partial(self._forget, subscription, action))
         return {"action": action}, 200
+
+    def _forget(self: Any, subscription: Any, action: str) -> None:
+        if subscription.is_held:  # else it is an older one that goes on
+            self.subscriptions.discard(self.stream, action, _subscribed_row(self.pk))
 
     @detail_action(method="GET", uses_data=False)
     async def unsubscribe(self: Any, pk: Any = None, data: Any = None, **kwargs: Any) -> Any:

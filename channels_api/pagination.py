@@ -35,8 +35,11 @@ class BarePagination(BasePagination):
         return Response(data)
 
     def _ordered(self, queryset: Any) -> Any:
-        if getattr(queryset, "ordered", True) or queryset.query.is_sliced:
+        query = getattr(queryset, "query", None)
+        if query is None or queryset.ordered or query.is_sliced or query.combinator:
             return queryset
+        if query.values_select or query.group_by or query.distinct:
+            return queryset  # an order by the key would make other rows of it
         return queryset.order_by("pk")
 
     def _page_number(self, text: str) -> int:

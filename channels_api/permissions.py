@@ -56,6 +56,20 @@ def decides_per_object(permission: Any) -> bool:
     return own is not drf.BasePermission.has_object_permission
 
 
+def asks_for_login_only(permission: Any) -> bool:
+    """Whether a permission class or instance is one of DRF's or of this module.
+
+    What those say of a user does not change from row to row, or from one moment to the next.
+    """
+    if isinstance(permission, _ClassicOperand):
+        return asks_for_login_only(permission.permission)
+    operands = _operands(permission)
+    if operands:
+        return all(asks_for_login_only(operand) for operand in operands.values())
+    own = permission if isinstance(permission, type) else type(permission)
+    return own.__module__ in (drf.__name__, __name__)
+
+
 class _ClassicOperand(drf.BasePermission):
     """A 0.4.1-style permission inside a composition."""
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.asgi import get_script_prefix
 from django.db import models
+from django.urls import set_script_prefix
 from django.utils.functional import cached_property
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView, get_object_or_404
@@ -44,17 +46,25 @@ class Policies:
     handshake: Handshake
     frame: RequestFrame
     scope: Scope
-    user: Any
     available_action: Action | None
     detail: bool | None
     format_kwarg: None
     pk: Any
+
+    @cached_property
+    def user(self) -> Any:
+        """The user of the socket; AnonymousUser for nobody."""
+        # Not taken in the event loop: a middleware of the project's may load it at first use.
+        return self.handshake.user
 
     # What DRF's classes ask of a view.
 
     @cached_property
     def request(self) -> FrameRequest:
         """The frame as a DRF request: `user`, `data`, `query_params`, `META`, `session`."""
+        # For links: `reverse()` knows of a mount point only what it is told, as Django's handler
+        # does at the beginning of a request.
+        set_script_prefix(get_script_prefix(self.scope))
         method = self.available_action.method if self.available_action else "POST"
         return FrameRequest(self.handshake, method, self.frame.data if self.uses_data else None)
 
@@ -77,6 +87,15 @@ class Policies:
     def get_permissions(self) -> list[Any]:
         """Instances of the DRF permission classes among `permission_classes`."""
         return [drf_permission(item) for item in self._permission_classes if not is_classic(item)]
+
+    def all_permissions(self) -> list[Any]:
+        """What decides about access: 0.4.1-style classes and instances of DRF's."""
+        return [*filter(is_classic, self._permission_classes), *self.get_permissions()]
+
+    @property
+    def policy_class(self) -> type:
+        """The class whose attributes say what the binding may do."""
+        return type(self)
 
     def get_throttles(self) -> list[Any]:
         """Instances of `throttle_classes`."""
@@ -198,10 +217,15 @@ class Policies:
         self.check_access()
         self.check_throttles(self.request)
 
-    def _declared_model(self) -> type[models.Model] | None:
+    def get_exception_handler(self) -> Any:
+        """The project's function for exceptions that are not DRF's; see REST_FRAMEWORK."""
+        return rest_framework_settings.EXCEPTION_HANDLER
+
+    @classmethod
+    def _declared_model(cls) -> type[models.Model] | None:
         # Not by get_queryset(): this is asked before permissions are, and it may need a user.
-        declared = self.model or getattr(self.queryset, "model", None)
-        return declared or getattr(getattr(self.serializer_class, "Meta", None), "model", None)
+        declared = cls.model or getattr(cls.queryset, "model", None)
+        return declared or getattr(getattr(cls.serializer_class, "Meta", None), "model", None)
 
     @property
     def _permission_classes(self) -> Sequence[Any]:

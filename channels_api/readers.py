@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator
-from itertools import islice
+import inspect
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from django.core.exceptions import PermissionDenied
-from django.db import router
+from django.db import DatabaseError, router
 from django.http import Http404
 from rest_framework.exceptions import APIException
 
+from .exceptions import NotSubscribable
 from .live.changes import topic_of, watch
 from .live.log import Topic
 from .live.reader import Rows, Visible
 from .logs import logger
 from .lookups import wire_pk
-from .permissions import decides_per_object
+from .permissions import asks_for_login_only, decides_per_object
 from .protocol import encode
 from .requests import Handshake
 
@@ -38,67 +39,70 @@ class BindingReader:
     """Reads rows as the binding that a subscribe was sent to would.
 
     Made in a thread, from the binding of the subscribe; each read has a new binding, as each frame
-    has.
+    has. A subscription to all rows is shown what list shows, one to a row what retrieve shows.
     """
 
     def __init__(self, binding: ResourceBindingBase) -> None:
         self._binding_class = type(binding)
-        self._handshake, self._frame, self._pk = binding.handshake, binding.frame, binding.pk
+        self._handshake, self._frame, self._lookup = binding.handshake, binding.frame, binding.pk
         self._audience = binding.audience()
         self._by_default = binding.audience_is_default()
         queryset = binding.filter_queryset(binding.get_queryset())
+        check_subscribable(queryset)
         model = queryset.model
         # The primary, whatever replica the router would read from: it has what was committed.
         alias = queryset._db or router.db_for_write(model)  # noqa: SLF001
         self.stream = binding.stream or ""
         self.topic: Topic = topic_of(model, alias)
         self.restricted = not sees_every_row(binding, queryset)
-        queryset.filter(pk__in=[])  # raises here, not at each event, where it can't be narrowed
         watch(model)
 
     @property
     def key(self) -> Hashable:
-        audience = self._audience
-        if audience is None and self._is_personal:
-            audience = personal_key(self._handshake)
-        return (self._binding_class, self.stream, audience)
+        if not self._is_personal:
+            return (self._binding_class, self.stream, self._audience)
+        audience = self._audience or personal_key(self._handshake)
+        # Permissions may look at the row's key, so what is true of one row need not be of another.
+        return (self._binding_class, self.stream, audience, self._lookup)
 
     def read(self, pks: Collection[int | str]) -> Rows:
         binding = self._new_binding()
         personal = self._is_personal
-        if personal and not self._may_read(binding):
-            return Rows({})
         context = WatchedContext(binding.get_serializer_context())
         binding.get_serializer_context = lambda: context  # type: ignore[method-assign]
-        texts: dict[int | str, str] = {}
-        wanted = list(pks)
-        for start in range(0, len(wanted), CHUNK):
-            queryset = self._queryset(binding).filter(pk__in=wanted[start : start + CHUNK])
-            for row in self._allowed(binding, queryset):
-                text = self._text(binding, row)
-                if text is not None:
-                    texts[wire_pk(row.pk)] = text
+        rows = Rows({})
+        try:
+            if personal:
+                binding.check_access()
+            for row in self._rows(binding, pks, personal):
+                self._add_text(rows, binding, row)
+        except REFUSALS:
+            return Rows({})
         if self._by_default and not personal and context.asked:
             _personal.add(self._binding_class)
             return Rows({}, personal=True)
-        return Rows(texts)
+        return rows
 
     def visible(self, limit: int) -> Visible:
         binding = self._new_binding()
-        if not self._may_read(binding):
+        try:
+            binding.check_access()
+            # The newest: they are the likeliest to be told of.
+            queryset = self._queryset(binding).order_by("-pk")[: limit + 1]
+        except REFUSALS:
             return Visible(set(), complete=True)
-        # The newest: they are the likeliest to be told of.
-        queryset = self._queryset(binding).order_by("-pk")
-        pks: Iterator[Any]
         if any(map(decides_per_object, binding.get_permissions())):
-            pks = (row.pk for row in self._allowed(binding, queryset.iterator(CHUNK)))
+            examined = list(queryset)
+            pks = {wire_pk(row.pk) for row in self._allowed(binding, examined[:limit])}
         else:
-            pks = iter(queryset.values_list("pk", flat=True)[: limit + 1])
-        found = [wire_pk(pk) for pk in islice(pks, limit + 1)]
-        return Visible(set(found[:limit]), complete=len(found) <= limit)
+            examined = list(queryset.values_list("pk", flat=True))
+            pks = set(map(wire_pk, examined[:limit]))
+        return Visible(pks, complete=len(examined) <= limit)
 
     def find(self, pk: object) -> int | str:
-        return wire_pk(self._new_binding().get_object(pk).pk)
+        binding = self._new_binding()
+        binding.check_access()
+        return wire_pk(binding.get_object_or_404(pk).pk)
 
     @property
     def _is_personal(self) -> bool:
@@ -107,21 +111,28 @@ class BindingReader:
 
     def _new_binding(self) -> ResourceBindingBase:
         binding = self._binding_class(self._handshake, self._frame)
-        binding.pk, binding.delivers = self._pk, True
+        binding.pk = self._lookup
         return binding
+
+    def _rows(
+        self, binding: ResourceBindingBase, pks: Collection[int | str], personal: bool
+    ) -> Iterator[Any]:
+        if personal and self._lookup is not None:
+            # The one row, and by the way that retrieve takes, which may be the project's own.
+            row = binding.get_object_or_404(self._lookup)
+            if wire_pk(row.pk) in pks:
+                yield row
+            return
+        queryset, wanted = self._queryset(binding), list(pks)
+        for start in range(0, len(wanted), CHUNK):
+            chunk = queryset.filter(pk__in=wanted[start : start + CHUNK])
+            yield from self._allowed(binding, chunk)
 
     def _queryset(self, binding: ResourceBindingBase) -> Any:
         queryset = binding.filter_queryset(binding.get_queryset())
         return queryset.using(self.topic.alias)
 
-    def _may_read(self, binding: ResourceBindingBase) -> bool:
-        try:
-            binding.check_access()
-        except REFUSALS:
-            return False
-        return True
-
-    def _allowed(self, binding: ResourceBindingBase, rows: Any) -> Iterator[Any]:
+    def _allowed(self, binding: ResourceBindingBase, rows: Iterable[Any]) -> Iterator[Any]:
         for row in rows:
             try:
                 binding.check_object_permissions(binding.request, row)
@@ -129,13 +140,16 @@ class BindingReader:
                 continue
             yield row
 
-    def _text(self, binding: ResourceBindingBase, row: Any) -> str | None:
+    def _add_text(self, rows: Rows, binding: ResourceBindingBase, row: Any) -> None:
+        pk = wire_pk(row.pk)
         try:
-            return encode(binding.serialize_data(row))
+            rows.texts[pk] = encode(binding.serialize_data(row))
+        except DatabaseError:
+            raise  # the read is tried again
         except Exception:
             # One row that can't be serialized must not keep the others from being told.
             logger.exception("A row of stream %r can't be serialized for an event", self.stream)
-            return None
+            rows.failed.add(pk)
 
 
 class WatchedContext(dict[str, Any]):
@@ -179,16 +193,22 @@ def personal_key(handshake: Handshake) -> Hashable:
     )
 
 
+def check_subscribable(queryset: Any) -> None:
+    """Raise NotSubscribable where rows can't be read again by their keys."""
+    query = queryset.query
+    if query.is_sliced or query.combinator or queryset._fields is not None:
+        raise NotSubscribable
+
+
 def depends_on_user(binding: ResourceBindingBase) -> bool:
     """Whether rows, or what is shown of them, may differ between users of the binding.
 
-    What the serializer does with its context shows only when it runs; see WatchedContext.
+    Everybody only where all of it is known: a wrong yes costs a query, a wrong no shows rows to
+    those who may not see them. What the serializer does with its context is seen when it runs;
+    see WatchedContext.
     """
-    return (
-        binding.overrides("get_queryset", "serialize_data", "get_serializer")
-        or binding.overrides("get_serializer_class", "get_serializer_context")
-        or _filters_unknown(binding)
-        or _decides_per_object(binding)
+    return _hides_rows(binding) or binding.overrides(
+        *("serialize_data", "get_serializer", "get_serializer_class", "get_serializer_context")
     )
 
 
@@ -197,18 +217,31 @@ def sees_every_row(binding: ResourceBindingBase, queryset: Any) -> bool:
     query = queryset.query
     narrowed = (
         query.where
-        or query.is_sliced
         or query.distinct
-        or query.combinator
         or query.extra_tables
         # A join can hide rows too; those that select_related makes come later.
         or len(query.alias_map) > 1
     )
-    return not (
-        narrowed
-        or binding.overrides("get_queryset")
+    return not (narrowed or _hides_rows(binding))
+
+
+def _hides_rows(binding: ResourceBindingBase) -> bool:
+    """Whether a row may be shown to one user and hidden from another."""
+    return (
+        binding.overrides("get_queryset", "get_object", "get_object_or_404")
+        or binding.overrides("check_permissions", "has_permission", "check_access", "initial")
+        or _is_computed(binding.policy_class)
         or _filters_unknown(binding)
         or _decides_per_object(binding)
+        or not all(map(asks_for_login_only, binding.all_permissions()))
+    )
+
+
+def _is_computed(policy_class: type) -> bool:
+    """Whether an attribute that decides about rows is a property, or something else that runs."""
+    return any(
+        hasattr(type(inspect.getattr_static(policy_class, name, None)), "__get__")
+        for name in ("queryset", "serializer_class", "permission_classes", "filter_backends")
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from asgiref.sync import SyncToAsync, _restore_context, sync_to_async
 from django.db import close_old_connections, connections
 
+from .exceptions import Overloaded
 from .settings import settings
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ async def run_in_thread(function: Callable[..., T], *args: Any, owner: Hashable)
 
     Owners (sockets, or LIVE) take turns when threads are scarce, so one owner's calls delay those
     of another by one call at most. A caller that is cancelled leaves a call that runs to end
-    unheard; one that has not begun never does.
+    unheard; one that has not begun never does. Raises Overloaded where no thread can be had.
     """
     size = settings.THREADS
     if size == 0:
@@ -92,8 +93,12 @@ class _Call:
         SyncToAsync.threadlocal.main_event_loop_pid = os.getpid()
         try:
             result, error = self.context.run(self._call), None
-        except BaseException as exc:  # raised again where the call is awaited
+        except Exception as exc:
             result, error = None, exc
+        except BaseException as exc:
+            # SystemExit and its like, raised again in the event loop, would end the server.
+            result, error = None, RuntimeError(f"{type(exc).__name__} raised in a thread")
+            error.__cause__ = exc
         self.outbox.put(self.future, result, error)
 
     def _call(self) -> Any:
@@ -170,7 +175,12 @@ class ThreadPool:
             call = _Call(function, args, contextvars.copy_context(), outbox, future)
             self._waiting.setdefault(owner, deque()).append(call)
             self._waiting_calls += 1
-            self._start_threads(owner)
+            try:
+                self._start_threads(owner)
+            except RuntimeError as exc:  # the system gives no more threads
+                if not self._started:
+                    self._take(owner)  # there is no other: no thread has ever run here
+                    raise Overloaded from exc
         if owner == LIVE:
             self._live_tokens.put(True)
         self._tokens.put(True)
@@ -191,13 +201,13 @@ class ThreadPool:
         return self._outboxes[loop]
 
     def _start_threads(self, owner: Hashable) -> None:
-        if owner == LIVE and not self._live_started:
-            self._live_started = True
-            self._start(self._serve_live, "live")
         # An idle thread takes one call, whosever it is.
         if self._idle < self._waiting_calls and self._started < self.size:
+            self._start(self._serve, str(self._started + 1))
             self._started += 1
-            self._start(self._serve, str(self._started))
+        if owner == LIVE and not self._live_started:
+            self._start(self._serve_live, "live")
+            self._live_started = True
 
     def _start(self, target: Callable[[], None], name: str) -> None:
         threading.Thread(target=target, name=f"channels_api-{name}", daemon=True).start()

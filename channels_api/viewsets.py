@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 from django.utils.functional import cached_property
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.response import Response
 
 from .bindings import ResourceBindingBase
-from .decorators import Action
-from .exceptions import InvalidAction
-from .live.changes import watch
+from .decorators import Action, is_async_callable
+from .exceptions import InvalidAction, NotSubscribable
 from .mixins import SubscribeModelMixin
 from .pagination import BarePagination
 from .requests import READING_METHODS
@@ -34,32 +34,56 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
     """Runs the actions of `viewset_class`; use `binding_from_viewset` to make one."""
 
     viewset_class: ClassVar[Any] = None
+    # Those that are the viewset's own, by their names on the wire.
+    viewset_actions: ClassVar[frozenset[str]] = frozenset()
+
+    def _prepare(self, action: Action) -> None:
+        # The keyword arguments are the viewset's, which may have its own `scope`, for one.
+        self.action = self._view_action(action)
+        self.detail = action.detail
+        if not self._is_viewset_action:
+            self.uses_data = False
+
+    def _view_action(self, action: Action) -> str:
+        return action.handler if self._is_viewset_action else super()._view_action(action)
 
     @cached_property
     def view(self) -> Any:
         """The viewset, as it is inside a request."""
         view = self.viewset_class(**self._initkwargs())
-        view.request, view.args, view.kwargs = self.request, (), self.kwargs
-        view.format_kwarg, view.headers = None, {}
-        view.action = self._view_action()
+        view.action, view.detail = self.action, self.detail
         view.action_map = {str(self.request.method).lower(): view.action}
-        view.detail = self.detail
+        view.format_kwarg, view.headers = None, {}
         # A frame is JSON, whatever the handshake accepts and the viewset renders for HTTP.
         view.perform_content_negotiation = _negotiated
         if hasattr(view, "paginate_queryset"):
             view.paginate_queryset = partial(_page, view, view.paginate_queryset)
+        view.setup(self.request, **self.kwargs)
         return view
 
     def check_access(self) -> None:
         if self.available_action is None:
             raise InvalidAction
-        self.view.check_permissions(self.request)
+        # All of `initial()`, where projects' viewsets do more; but it is no request to be counted.
+        self.view.get_throttles = list
+        self.view.initial(self.request, **self.kwargs)
 
     def check_policies(self) -> None:
         if self.available_action is None:
             raise InvalidAction
-        # Permissions and throttles, and what a project's viewsets do there besides.
+        if self.available_action.name == "subscribe" and not self._is_viewset_action:
+            self._check_subscribable()
         self.view.initial(self.request, **self.kwargs)
+
+    def _check_subscribable(self) -> None:
+        method = getattr(self.viewset_class, str(self.action), None)
+        if method is None:
+            raise InvalidAction  # neither can it be read
+        if method not in (ListModelMixin.list, RetrieveModelMixin.retrieve):
+            # What it hides can't be known: events are made of the queryset.
+            raise NotSubscribable(
+                f"This can't be subscribed to: {self.action}() of the viewset is its own."
+            )
 
     def canonical_pk(self, value: Any) -> Any:
         if self._declared_model() is None and type(value) not in (str, int):
@@ -106,13 +130,26 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
             if hasattr(GenericAPIView, name)
         )
 
+    def get_exception_handler(self) -> Any:
+        return self.view.get_exception_handler()
+
+    @property
+    def policy_class(self) -> type:
+        policy_class: type = self.viewset_class
+        return policy_class
+
+    def all_permissions(self) -> list[Any]:
+        return self.get_permissions()
+
     def _call(self, action: Action) -> Any:
         if not self._is_viewset_action:
             return super()._call(action)
-        result = getattr(self.view, action.handler)(self.request, **self.kwargs)
+        return getattr(self.view, action.handler)(self.request, **self.kwargs)
+
+    def read_result(self, result: Any) -> tuple[int, Any, list[Any]]:
         if isinstance(result, Response) and result.status_code == 204 and result.data is None:
-            return {}, 200 if action.name == "delete" else 204
-        return result
+            return (200 if self.action == "destroy" else 204), {}, []
+        return super().read_result(result)
 
     def _initkwargs(self) -> Mapping[str, Any]:
         action = self.available_action
@@ -120,44 +157,30 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
 
     @property
     def _is_viewset_action(self) -> bool:
-        action = self.available_action
-        return action is not None and action.name not in ("subscribe", "unsubscribe")
-
-    def _view_action(self) -> str | None:
-        """The action that the viewset believes in: its permissions know nothing of subscribe."""
-        if self._is_viewset_action:
-            return self.action
-        wanted = "retrieve" if self.delivers or self.frame.pk is not None else "list"
-        if hasattr(self.viewset_class, wanted):
-            return wanted
-        if self.delivers:
-            return "list"
-        raise InvalidAction
+        return self.frame.action in self.viewset_actions
 
 
 def binding_from_viewset(viewset_class: Any) -> type[ViewSetBinding]:
     """A binding whose actions are those that a router would give the viewset, and subscribe."""
-    queryset = getattr(viewset_class, "queryset", None)
+    own = {action.name or "": action for action in _viewset_actions(viewset_class)}
     binding_class: Any = type(
         f"{viewset_class.__name__}Binding",
         (ViewSetBinding,),
         {
             "viewset_class": viewset_class,
-            "queryset": queryset,
+            "viewset_actions": frozenset(own),
+            "queryset": getattr(viewset_class, "queryset", None),
+            "serializer_class": getattr(viewset_class, "serializer_class", None),
             "lookup_field": getattr(viewset_class, "lookup_field", "pk"),
             "lookup_url_kwarg": getattr(viewset_class, "lookup_url_kwarg", None),
             "__doc__": viewset_class.__doc__,
             "__module__": viewset_class.__module__,
         },
     )
-    actions = {action.name or "": action for action in _viewset_actions(viewset_class)}
-    reads = "list" in actions or "retrieve" in actions
-    if reads and issubclass(viewset_class, GenericAPIView):
-        # No more than HTTP shows: neither without the method, nor where it is not allowed.
-        actions |= binding_class.available_actions
-        if queryset is not None:
-            watch(queryset.model)
-    binding_class.available_actions = actions
+    # No more than HTTP shows: neither without the method, nor where it is not allowed.
+    reads = "list" in own or "retrieve" in own
+    offered = binding_class.available_actions if issubclass(viewset_class, GenericAPIView) else {}
+    binding_class.available_actions = {**(offered if reads else {}), **own}
     made: type[ViewSetBinding] = binding_class
     return made
 
@@ -188,4 +211,11 @@ def _viewset_actions(viewset_class: Any) -> Iterator[Action]:
         for handler, methods in handlers.items():
             # A frame has no method of its own: of several it is the one with the least rights.
             method = next((each for each in methods if each not in READING_METHODS), methods[0])
-            yield Action(handler, extra.detail, method, overrides=extra.kwargs, handler=handler)
+            yield Action(
+                handler,
+                extra.detail,
+                method,
+                overrides=extra.kwargs,
+                handler=handler,
+                is_async=is_async_callable(getattr(viewset_class, handler)),
+            )

@@ -268,6 +268,8 @@ class Audience:
         for pk, operation in changes.items():
             if pk in again or not (self._everything or pk in self._rows):
                 continue
+            if pk in rows.failed:
+                continue  # it was logged; whether it can be seen is as it was
             action = self._decide(pk, operation, present=pk in rows.texts)
             if action is None:
                 continue

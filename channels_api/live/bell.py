@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 from collections import deque
@@ -18,6 +19,8 @@ MESSAGE_TYPE = "channels_api.hint"
 # Seconds for the layer to take one hint; and to leave a failing layer alone.
 TIMEOUT = 5.0
 PAUSE = 1.0
+# Seconds that a process which ends waits for its last hints: those of a command are often all.
+FINISH_TIMEOUT = 2.0
 # Hints that wait while the layer is slow. The oldest are dropped: the log has their changes.
 CAPACITY = 10_000
 
@@ -75,13 +78,21 @@ class Sender:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self._waiting: deque[Hint] = deque(maxlen=CAPACITY)
+        self._sent = threading.Event()
+        self._sent.set()
         self._loop = asyncio.new_event_loop()
         self._wake = asyncio.Event()
         threading.Thread(target=self._run, name="channels_api-bell", daemon=True).start()
 
     def put(self, hints: list[Hint]) -> None:
+        self._sent.clear()
         self._waiting.extend(hints)
         self._loop.call_soon_threadsafe(self._wake.set)
+
+    def finish(self) -> None:
+        """Wait until all is sent, or FINISH_TIMEOUT: the process ends, and its threads with it."""
+        if self.pid == os.getpid():
+            self._sent.wait(FINISH_TIMEOUT)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -93,6 +104,10 @@ class Sender:
             self._wake.clear()
             while self._waiting:
                 await self._send(self._waiting.popleft())
+            self._sent.set()
+            if self._waiting:  # put between the two
+                self._sent.clear()
+                self._wake.set()
 
     async def _send(self, hint: Hint) -> None:
         try:
@@ -116,4 +131,5 @@ def _sender() -> Sender:
         # A forked child has the object but not its thread.
         if _current is None or _current.pid != os.getpid():
             _current = Sender()
+            atexit.register(_current.finish)
         return _current

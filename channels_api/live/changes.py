@@ -32,9 +32,11 @@ def watch(model: type[models.Model]) -> None:
     these are listened to as well. Not the signals of all senders: a listener for all would end
     Django's fast deletes for every model of the project.
     """
-    _watched.add(_concrete(model))
-    if apps.models_ready:
-        _connect(_concrete(model))
+    concrete = _concrete(model)
+    if concrete not in _watched:
+        _watched.add(concrete)
+        if apps.models_ready:
+            _connect(concrete)
 
 
 def connect_watched() -> None:
@@ -113,7 +115,10 @@ def _open_batch(alias: str) -> _Batch | None:
     connection = connections[alias]
     if connection.in_atomic_block and connection.run_on_commit:
         savepoints, callback, *_ = connection.run_on_commit[-1]
-        if isinstance(callback, _Batch) and savepoints == set(connection.savepoint_ids):
+        # None stands for an atomic block without a savepoint, such as that of each delete: it is
+        # rolled back with the block around it.
+        now = {*connection.savepoint_ids, None}
+        if isinstance(callback, _Batch) and {*savepoints, None} == now:
             return callback
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Hashable
 
@@ -15,6 +16,18 @@ from .reader import Reader
 
 _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
 _hubs_lock = threading.Lock()
+
+
+def _forget_hubs() -> None:
+    # They live on in the parent. Here, ringing them would write into the parent's event loops,
+    # and a lock that another thread held at the fork stays locked.
+    global _hubs_lock
+    _hubs_lock = threading.Lock()
+    _hubs.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_hubs)
 
 
 def get_hub() -> Hub:

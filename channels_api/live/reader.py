@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from .log import Topic
@@ -13,12 +13,14 @@ from .log import Topic
 class Rows:
     """The rows that a reader may see, as JSON text by pk.
 
+    `failed` are rows that may be seen and could not be made into text: nothing is known of them.
     `personal` is True where the rows of a shared reader turned out to depend on the user: they
     must then be shown to nobody.
     """
 
     texts: dict[int | str, str]
     personal: bool = False
+    failed: set[int | str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)

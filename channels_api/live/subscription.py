@@ -53,6 +53,11 @@ class Subscription:
         self._held = False
         self.resume()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it has not been opened."""
+        return self._held
+
     def close(self) -> None:
         """Nothing more is sent, not even what is being read for it."""
         self._held = True
