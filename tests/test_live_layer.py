@@ -1,0 +1,235 @@
+"""A channel layer that fails or hangs: saves and subscribers go on, and it is used again later."""
+
+import asyncio
+import time
+
+import pytest
+from channels.layers import get_channel_layer
+
+from channels_api import logs
+from channels_api.live import audience as audience_module
+from channels_api.live import bell, changes, hub
+from channels_api.live import log as log_module
+from channels_api.live.log import Change, Hint, Position
+from tests.app.models import Question
+from tests.live_layers import TroubledLayer
+from tests.live_world import TOPIC, Reads, Row, TableReader, World, clockless, settle
+
+
+@pytest.fixture
+def layer(settings, monkeypatch) -> TroubledLayer:
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "tests.live_layers.TroubledLayer"}}
+    monkeypatch.setattr(logs, "_last", {})
+    layer = get_channel_layer()
+    assert isinstance(layer, TroubledLayer)
+    return layer
+
+
+@pytest.fixture
+def make_world(monkeypatch):
+    monkeypatch.setattr(audience_module, "run_in_thread", Reads().run)
+
+    def make() -> World:
+        world = World()
+        monkeypatch.setattr(log_module, "_log", world.log)
+        return world
+
+    return make
+
+
+def until(condition, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)
+
+
+def complaints(caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "channels_api"]
+
+
+def message(pk: int, seq: int = 1) -> dict:
+    return bell.to_message(Hint(TOPIC, Position("elsewhere", seq), Change(pk, "create")))
+
+
+# ringing
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("mode", ["fails", "hangs"])
+def test_a_layer_in_trouble_neither_fails_nor_blocks_a_save(layer, mode, monkeypatch, caplog):
+    monkeypatch.setattr(bell, "PAUSE", 0.01)
+    monkeypatch.setattr(bell, "_current", None)
+    changes.watch(Question)
+    layer.mode = mode
+    for text in "abc":
+        Question.objects.create(question_text=text)
+    assert Question.objects.count() == 3
+    until(layer.called.is_set)
+    if mode == "hangs":
+        # All three were saved while the first of their rings was under way.
+        assert layer.calls["group_send"] == 1
+        layer.mode = "works"
+        assert layer.sent == []
+
+
+def test_a_layer_in_trouble_is_complained_of_once_a_minute(layer, monkeypatch, caplog):
+    monkeypatch.setattr(bell, "PAUSE", 0)
+    monkeypatch.setattr(bell, "_current", None)
+    layer.mode = "fails"
+    hint = Hint(TOPIC, Position("here", 1), Change(1, "create"))
+    bell.ring([hint] * 5)
+    until(lambda: layer.calls["group_send"] == 5)
+    assert complaints(caplog) == [
+        "The channel layer does not take hints; other processes hear later"
+    ]
+
+
+def test_rings_go_on_after_a_layer_that_hung(layer, monkeypatch):
+    monkeypatch.setattr(bell, "PAUSE", 0)
+    monkeypatch.setattr(bell, "TIMEOUT", 0.05)
+    monkeypatch.setattr(bell, "_current", None)
+    layer.mode = "hangs"
+    hint = Hint(TOPIC, Position("here", 1), Change(1, "create"))
+    bell.ring([hint])
+    until(layer.called.is_set)
+    layer.mode = "works"
+    bell.ring([hint._replace(position=Position("here", 2))])
+    until(lambda: layer.sent)
+    assert layer.sent == [(TOPIC.group, {**message(1, 2), "epoch": "here"})]
+
+
+def test_a_message_holds_text_and_numbers_only_and_becomes_the_hint_again():
+    hint = Hint(TOPIC, Position("here", 1), Change("550e8400", "create"))
+    sent = bell.to_message(hint)
+    assert {type(value) for value in sent.values()} == {str, int}
+    assert bell.from_message(sent) == hint
+
+
+# hearing
+
+
+@clockless
+async def test_one_membership_for_all_subscribers_and_none_after_the_last(layer, make_world):
+    world = make_world()
+    subscriptions = [(await world.subscribe(TableReader(world.table)))[0] for _ in range(5)]
+    assert layer.calls["group_add"] == 1
+    assert {group: len(members) for group, members in layer.groups.items()} == {TOPIC.group: 1}
+    for subscription in subscriptions[1:]:
+        world.leave(subscription)
+    await settle()
+    assert layer.groups[TOPIC.group]
+    world.leave(subscriptions[0])
+    await settle()
+    assert not layer.groups[TOPIC.group]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@clockless
+async def test_a_topic_that_is_wanted_again_at_once_stays_joined(layer, make_world):
+    world = make_world()
+    subscription, _ = await world.subscribe(TableReader(world.table))
+    world.leave(subscription)
+    _, inbox = await world.subscribe(TableReader(world.table))
+    await settle()
+    assert layer.groups[TOPIC.group]
+    world.table.rows[1] = Row()
+    layer.inbox.put_nowait(message(1))
+    await settle()
+    assert inbox.told() == [("create", 1)]
+
+
+@clockless
+async def test_changes_of_other_processes_are_heard(layer, make_world):
+    world = make_world()
+    _, inbox = await world.subscribe(TableReader(world.table))
+    world.table.rows[5] = Row()
+    layer.inbox.put_nowait(message(5))
+    await settle()
+    assert inbox.told() == [("create", 5)]
+
+
+@clockless
+@pytest.mark.parametrize("mode", ["fails", "hangs"])
+async def test_subscribers_are_served_while_the_layer_is_in_trouble(
+    layer, make_world, mode, caplog
+):
+    layer.mode = mode
+    world = make_world()
+    _, inbox = await world.subscribe(TableReader(world.table))
+    world.commit(1, Row())
+    await settle()
+    assert inbox.told() == [("create", 1)]
+    # It was tried again all the time, and complained of once a minute at most.
+    assert layer.calls["new_channel"] > 5
+    assert len(complaints(caplog)) == 1
+
+
+@clockless
+async def test_a_layer_that_comes_back_is_joined_and_heard(layer, make_world):
+    layer.mode = "fails"
+    world = make_world()
+    _, inbox = await world.subscribe(TableReader(world.table))
+    await settle()
+    layer.mode = "works"
+    await settle()
+    world.table.rows[1] = Row()
+    layer.inbox.put_nowait(message(1))
+    await settle()
+    assert inbox.told() == [("create", 1)]
+
+
+@clockless
+async def test_a_layer_that_forgot_its_groups_is_joined_again(layer, make_world):
+    world = make_world()
+    await world.subscribe(TableReader(world.table))
+    layer.mode = "fails"
+    # Wakes the `receive` that is under way; the next one fails.
+    layer.inbox.put_nowait(message(1))
+    await settle()
+    layer.lose_everything()
+    layer.mode = "works"
+    await settle()
+    assert layer.groups[TOPIC.group]
+
+
+@clockless
+@pytest.mark.parametrize("noise", [{}, {"type": "chat.message"}, {"model": 1}, {1: 2}], ids=str)
+async def test_a_message_that_is_no_hint_is_dropped(layer, make_world, noise):
+    world = make_world()
+    _, inbox = await world.subscribe(TableReader(world.table))
+    layer.inbox.put_nowait(noise)
+    world.table.rows[1] = Row()
+    layer.inbox.put_nowait(message(1))
+    await settle()
+    assert inbox.told() == [("create", 1)]
+    assert layer.calls["group_add"] == 1
+
+
+@clockless
+async def test_a_layer_that_hangs_does_not_keep_a_topic(layer, make_world):
+    world = make_world()
+    subscription, _ = await world.subscribe(TableReader(world.table))
+    layer.mode = "hangs"
+    world.leave(subscription)
+    await settle()
+    assert world.topics == {}
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_a_layer_that_can_not_be_loaded_is_as_none(settings, monkeypatch, caplog):
+    monkeypatch.setattr(logs, "_last", {})
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "tests.nowhere.Layer"}}
+    assert bell.layer_between_processes() is None
+    assert bell.layer_between_processes() is None
+    assert complaints(caplog) == ["The channel layer could not be loaded"]
+
+
+def test_hubs_of_closed_loops_are_forgotten():
+    async def make_hub():
+        return hub.get_hub()
+
+    first = asyncio.run(make_hub())
+    second = asyncio.run(make_hub())
+    assert second is not first
+    assert [each for each in hub._hubs.values() if each is first] == []  # noqa: SLF001
