@@ -127,7 +127,7 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
         return any(
             getattr(self.viewset_class, name) is not getattr(GenericAPIView, name)
             for name in names
-            if hasattr(GenericAPIView, name)
+            if hasattr(GenericAPIView, name) and hasattr(self.viewset_class, name)
         )
 
     def get_exception_handler(self) -> Any:

@@ -159,10 +159,11 @@ class TestResults:
         ("raised", "seen"),
         [
             (ValueError("x"), ValueError),
-            (SystemExit(3), SystemExit),
-            (KeyboardInterrupt(), KeyboardInterrupt),
-            (GeneratorExit(), GeneratorExit),
-            (asyncio.CancelledError(), asyncio.CancelledError),
+            # Where the call is awaited these would end the event loop.
+            (SystemExit(3), RuntimeError),
+            (KeyboardInterrupt(), RuntimeError),
+            (GeneratorExit(), RuntimeError),
+            (asyncio.CancelledError(), RuntimeError),
             # A future can't hold one.
             (StopIteration(1), RuntimeError),
         ],
