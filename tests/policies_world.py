@@ -54,11 +54,16 @@ class Rows:
                 question_text="cherry", votes=2, published=False, owner=people["staff"].user
             ),
         ]
+        self._values = list(Question.objects.order_by("pk").values())
         self.pks = {row.question_text: row.pk for row in self._rows}
 
     def restore(self) -> None:
         Question.objects.all().delete()
         Question.objects.bulk_create(self._rows)
+
+    def untouched(self) -> bool:
+        """Whether `restore` would change nothing."""
+        return list(Question.objects.order_by("pk").values()) == self._values
 
     def shown(self, name: str) -> dict[str, Any]:
         """A row as the serializer shows it."""

@@ -13,8 +13,9 @@ SEEN_AS = {
     "update": ("update", "PUT", True),
     "patch": ("partial_update", "PATCH", True),
     "delete": ("destroy", "DELETE", True),
-    "subscribe": ("subscribe", "GET", True),
-    "unsubscribe": ("unsubscribe", "GET", True),
+    # What a subscriber of a row may see is what its reader may.
+    "subscribe": ("retrieve", "GET", True),
+    "unsubscribe": ("retrieve", "GET", True),
     "publish": ("publish", "POST", True),
     "apublish": ("apublish", "POST", True),
     "total": ("total", "GET", False),
@@ -43,7 +44,7 @@ async def test_a_permission_sees_the_view_and_the_request_of_drf(action, server,
     headers = {"Cookie": cookie, "X-Test": "from the handshake"}
     async with SocketClient(f"{server.url}ws/?from=handshake", headers=headers) as client:
         answer = await client.request("policy-tell", action, pk=pk, data=DATA, request_id=1)
-    reads = method == "GET" and "subscribe" not in name
+    reads = method == "GET" and "subscribe" not in action
     query = "?action=update&votes=5" if reads else ""
     told = {
         "action": name,
@@ -67,6 +68,15 @@ async def test_a_permission_sees_the_view_and_the_request_of_drf(action, server,
         "of_user": "True",
     }
     assert answer == reply(action, 418, errors=[told])
+
+
+async def test_a_subscription_to_all_rows_is_seen_as_their_list(app_server, rows):
+    """Without a key; and the data says what is subscribed, so it is no query."""
+    async with SocketClient(f"{app_server().url}ws/") as client:
+        answer = await client.request("policy-tell", "subscribe", data=DATA)
+    [told] = answer["errors"]
+    expected = {"action": "list", "method": "GET", "kwargs": {}, "query": {}, "data": {}}
+    assert {key: told[key] for key in expected} == expected
 
 
 async def test_a_permission_sees_that_nobody_has_logged_in(server, rows):
@@ -104,16 +114,16 @@ async def test_object_permissions_are_not_asked_where_there_is_no_row(action, ap
 
 
 @pytest.mark.parametrize("action", ["retrieve", "update", "subscribe", "publish", "on-wire"])
-@pytest.mark.parametrize("pk", ["x", 999_999_999, True, "01"])
 async def test_object_permissions_are_not_asked_about_a_row_that_is_not_there(
-    action, pk, app_server, rows
+    action, app_server, rows
 ):
     """404, whatever the class would have said."""
     async with SocketClient(f"{app_server().url}ws/") as client:
-        answer = await client.request(
-            "policy-tell-of-object", action, pk=pk, data=DATA, request_id=1
-        )
-    assert answer == reply(action, 404, errors=["Not found."])
+        for pk in ("x", 999_999_999, True, "01"):
+            answer = await client.request(
+                "policy-tell-of-object", action, pk=pk, data=DATA, request_id=1
+            )
+            assert answer == reply(action, 404, errors=["Not found."]), pk
 
 
 async def test_one_frame_says_nothing_of_another(app_server, people, rows):
