@@ -207,6 +207,16 @@ class TestLimits:
         reply = await client.request("documents", "subscribe", data={"action": "create"})
         assert reply["response_status"] == 200
 
+    async def test_subscribes_side_by_side_do_not_pass_the_limit(self, app_server, server, connect):
+        small = app_server(server.kind, channels_api={"MAX_SUBSCRIPTIONS": 1})
+        client = await connect(small)
+        streams = ["questions", "documents", "tags", "load-questions"]
+        for stream in streams:
+            await client.send(stream, "subscribe", data={"action": "*"}, request_id=stream)
+        frames = [await client.receive(timeout=10) for _ in streams]
+        statuses = [frame["payload"]["response_status"] for frame in frames]
+        assert sorted(statuses) == [200, 429, 429, 429]
+
 
 class TestThreads:
     async def test_ten_sockets_share_the_pool(self, connect):
