@@ -16,7 +16,7 @@ from tests.live_schedules import BrokenPromiseError, Schedule
 from tests.live_world import ClocklessLoop, Reads, World
 
 #: Schedules of one run, and those within which a mutant has to be caught.
-SEEDS = 2000
+SEEDS = 1000
 MUTANT_SEEDS = 5000
 
 
@@ -40,9 +40,9 @@ def play(seed: int, monkeypatch) -> None:
         loop.close()
 
 
-@pytest.mark.parametrize("start", range(0, SEEDS, 500))
+@pytest.mark.parametrize("start", range(0, SEEDS, 250))
 def test_every_client_ends_with_the_rows_that_it_may_see(start, monkeypatch):
-    for seed in range(start, start + 500):
+    for seed in range(start, start + 250):
         try:
             play(seed, monkeypatch)
         except BrokenPromiseError as broken:
