@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -105,22 +106,13 @@ def parse(text: str, *, max_depth: int) -> RequestFrame:
         raise FrameError("A frame must be a JSON object.")
     stream: Any = content.get("stream")
     payload: Any = content.get("payload")
-    # What can be known of the frame is known before anything in it is refused, so that the
-    # error reply reaches the request that it is for.
-    known: dict[str, Any] = {"stream": stream if _is_text(stream) else None}
-    if isinstance(payload, dict):
-        known["action"] = payload["action"] if _is_text(payload.get("action")) else None
-        request_id = payload.get("request_id")
-        known["request_id"] = request_id if _is_request_id(request_id) else None
     fault = (
         _depth_fault(content, max_depth)
         or (SURROGATE_ESCAPE.search(text) and _surrogate_fault(content))
         or _shape_fault(content)
     )
     if fault:
-        # Whatever the fault is: half of a pair could not be sent back.
-        known = {key: value for key, value in known.items() if not _has_surrogate(value)}
-        raise FrameError(fault, **known)
+        raise FrameError(fault, **_known(content))
     data = payload.get("data")
     pk = payload.get("pk")
     if pk is None and isinstance(data, dict):
@@ -131,6 +123,8 @@ def parse(text: str, *, max_depth: int) -> RequestFrame:
 def _loads(text: str) -> Any:
     try:
         return _decoder.decode(text)
+    except FrameError as fault:
+        raise FrameError(fault.message, **_known(_read_leniently(text))) from None
     except json.JSONDecodeError as exc:
         raise FrameError(
             f"The frame is not JSON: {exc.msg} (line {exc.lineno} column {exc.colno})."
@@ -172,8 +166,43 @@ _decoder = json.JSONDecoder(
 )
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _read_leniently(text: str) -> Any:
+    # A second time, for the request_id: a client waits for its answer.
+    try:
+        return _lenient_decoder.decode(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    counts = Counter(key for key, _ in pairs)
+    return {key: value for key, value in pairs if counts[key] == 1}
+
+
+# What the strict one refuses is None here, and a key that stands twice is missing.
+_lenient_decoder = json.JSONDecoder(
+    object_pairs_hook=_unambiguous,
+    parse_int=lambda digits: int(digits) if len(digits) < 19 else None,
+    parse_float=float,
+    parse_constant=float,
+)
+
+
+def _known(content: Any) -> dict[str, Any]:
+    """What is usable of a frame that is refused, so that the reply reaches its request."""
+    if not isinstance(content, dict):
+        return {}
+    payload = content.get("payload")
+    found = {"stream": content.get("stream")}
+    if isinstance(payload, dict):
+        found |= {key: payload.get(key) for key in ("action", "request_id")}
+    return {
+        key: value
+        for key, value in found.items()
+        # Half of a surrogate pair could not be sent back.
+        if _is_request_id(value) and not _has_surrogate(value)
+        if key == "request_id" or isinstance(value, str)
+    }
 
 
 def _is_request_id(value: Any) -> bool:

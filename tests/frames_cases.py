@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NOTHING_KNOWN = (None, None, None)
+ALL_KNOWN = ("frames", "echo", 7)
 
 NO_STREAM = "A frame needs a stream, which must be a string."
 NO_PAYLOAD = "A frame needs a payload, which must be an object."
@@ -88,25 +89,31 @@ NOT_JSON = [
     BadFrame(
         "control character", '"a\x00b"', not_json("Invalid control character at (line 1 column 3)")
     ),
-    BadFrame("NaN", frame(data="NaN"), not_a_number("NaN")),
-    BadFrame("Infinity", frame(pk="Infinity"), not_a_number("Infinity")),
-    BadFrame("minus Infinity", frame(request_id="-Infinity"), not_a_number("-Infinity")),
+    BadFrame("NaN, then no JSON", "[NaN, ", not_a_number("NaN")),
+    BadFrame("NaN", frame(data="NaN"), not_a_number("NaN"), ALL_KNOWN),
+    BadFrame("Infinity", frame(pk="Infinity"), not_a_number("Infinity"), ALL_KNOWN),
+    BadFrame(
+        "minus Infinity",
+        frame(request_id="-Infinity"),
+        not_a_number("-Infinity"),
+        ("frames", "echo", None),
+    ),
 ]
 NO_NUMBERS = [
-    BadFrame("1e999", frame(data='{"filter": 1e999}'), NOT_FINITE),
-    BadFrame("-1e999", frame(pk="-1e999"), NOT_FINITE),
-    BadFrame("1e309", frame(data="1e309"), NOT_FINITE),
-    BadFrame("2^63", frame(data=str(2**63)), BIG_INT),
-    BadFrame("-2^63 - 1", frame(data=str(-(2**63) - 1)), BIG_INT),
-    BadFrame("10^30", frame(pk=str(10**30)), BIG_INT),
-    BadFrame("request_id 2^63", frame(request_id=str(2**63)), BIG_INT),
-    BadFrame("5000 digits", frame(data="9" * 5000), BIG_INT),
-    BadFrame("60 000 digits", frame(data="-" + "9" * 60_000), BIG_INT),
+    BadFrame("1e999", frame(data='{"filter": 1e999}'), NOT_FINITE, ALL_KNOWN),
+    BadFrame("-1e999", frame(pk="-1e999"), NOT_FINITE, ALL_KNOWN),
+    BadFrame("1e309", frame(data="1e309"), NOT_FINITE, ALL_KNOWN),
+    BadFrame("2^63", frame(data=str(2**63)), BIG_INT, ALL_KNOWN),
+    BadFrame("-2^63 - 1", frame(data=str(-(2**63) - 1)), BIG_INT, ALL_KNOWN),
+    BadFrame("10^30", frame(pk=str(10**30)), BIG_INT, ALL_KNOWN),
+    BadFrame("request_id 2^63", frame(request_id=str(2**63)), BIG_INT, ("frames", "echo", None)),
+    BadFrame("5000 digits", frame(data="9" * 5000), BIG_INT, ALL_KNOWN),
+    BadFrame("60 000 digits", frame(data="-" + "9" * 60_000), BIG_INT, ALL_KNOWN),
 ]
 TWO_KEYS = [
-    BadFrame("stream twice", '{"stream": "frames", ' + frame()[1:], TWICE),
-    BadFrame("pk twice", frame(pk='1, "pk": 1'), TWICE),
-    BadFrame("key in data twice", frame(data='[{"a": 1, "\\u0061": 2}]'), TWICE),
+    BadFrame("stream twice", '{"stream": "frames", ' + frame()[1:], TWICE, (None, "echo", 7)),
+    BadFrame("pk twice", frame(pk='1, "pk": 1'), TWICE, ALL_KNOWN),
+    BadFrame("key in data twice", frame(data='[{"a": 1, "\\u0061": 2}]'), TWICE, ALL_KNOWN),
 ]
 NO_OBJECTS = [
     BadFrame(text, text, NO_OBJECT) for text in ("[]", '"x"', "null", "5", "true", "1.5", "[{}]")
