@@ -13,7 +13,10 @@ def found(configured: object) -> list:
         return [each for each in run_checks() if str(each.id).startswith("channels_api.")]
 
 
-@pytest.mark.parametrize("configured", [None, {}, dict(DEFAULTS), {"MAX_DEPTH": None}])
+@pytest.mark.parametrize(
+    "configured",
+    [None, {}, dict(DEFAULTS), {"MAX_DEPTH": None}, {"THREADS": 0}, {"SEND_TIMEOUT": 0.5}],
+)
 def test_nothing_is_wrong(configured):
     assert found(configured) == []
 
@@ -36,3 +39,22 @@ def test_e002_unknown_keys():
     ]
     assert all(each.is_serious() for each in errors)
     assert all(name in each.hint for each in errors for name in DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("THREADS", None),
+        ("THREADS", -1),
+        ("FRAME_RATE", 0),
+        ("MAX_DEPTH", "32"),
+        ("MAX_DEPTH", True),
+    ],
+)
+def test_e003_values(key, value):
+    """What would fail at each frame is said at the start."""
+    (error,) = found({key: value})
+    assert error.id == "channels_api.E003"
+    assert error.is_serious()
+    nothing = "" if key == "THREADS" else " or None"
+    assert error.msg == f"CHANNELS_API[{key!r}] must be a number over 0{nothing}."
