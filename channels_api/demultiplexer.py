@@ -30,7 +30,11 @@ class WebsocketDemultiplexer(AsyncConsumer):
     def as_asgi(cls, **initkwargs: Any) -> Any:
         """The ASGI application. Raises ImproperlyConfigured for what can't be a stream."""
         # Here, where the project is being started, and not for each socket.
-        cls.streams = dict(_streams(cls))
+        cls.streams = streams = {}
+        for stream, binding in _streams(cls):
+            if stream in streams:
+                raise ImproperlyConfigured(f"{cls.__name__} has two bindings for {stream!r}.")
+            streams[stream] = binding
         return super().as_asgi(**initkwargs)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

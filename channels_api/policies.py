@@ -22,9 +22,12 @@ from .lookups import canonical_pk
 from .pagination import BarePagination
 from .permissions import drf_permission, is_classic
 from .protocol import RequestFrame
-from .requests import FrameRequest, Handshake, Scope
+from .requests import READING_METHODS, FrameRequest, Handshake, Scope
 from .settings import default_permission_classes
 from .threads import run_in_thread
+
+# The pk of the frame; None is a pk that a handler has looked for in vain.
+OWN: Any = object()
 
 
 class Policies:
@@ -66,7 +69,13 @@ class Policies:
         # does at the beginning of a request.
         set_script_prefix(get_script_prefix(self.scope))
         method = self.available_action.method if self.available_action else "POST"
-        return FrameRequest(self.handshake, method, self.frame.data if self.uses_data else None)
+        return FrameRequest(self.handshake, method, self._request_data(method))
+
+    def _request_data(self, method: str) -> Any:
+        data = self.frame.data if self.uses_data else None
+        if self.detail and method in READING_METHODS and isinstance(data, dict):
+            return {key: value for key, value in data.items() if key != "pk"}  # it is no filter
+        return data
 
     @property
     def kwargs(self) -> dict[str, Any]:
@@ -146,9 +155,9 @@ class Policies:
             queryset = backend().filter_queryset(self.request, queryset, self)
         return queryset
 
-    def get_object(self, pk: Any = None) -> Any:
+    def get_object(self, pk: Any = OWN) -> Any:
         """The row of a pk (the frame's by default); NotFound, or what object permissions raise."""
-        value = self.pk if pk is None else self.canonical_pk(pk)
+        value = self.pk if pk is OWN else self.canonical_pk(pk)
         if value is None:
             raise NotFound
         queryset = self.filter_queryset(self.get_queryset())
@@ -158,15 +167,15 @@ class Policies:
         self.check_object_permissions(self.request, instance)
         return instance
 
-    def get_object_or_404(self, pk: Any = None) -> Any:
+    def get_object_or_404(self, pk: Any = OWN) -> Any:
         """The same as `get_object`."""
         return self.get_object(pk)
 
-    async def aget_object(self, pk: Any = None) -> Any:
+    async def aget_object(self, pk: Any = OWN) -> Any:
         """`get_object` for async actions."""
         return await run_in_thread(self.get_object, pk, owner=self.handshake)
 
-    async def aget_object_or_404(self, pk: Any = None) -> Any:
+    async def aget_object_or_404(self, pk: Any = OWN) -> Any:
         """The same as `aget_object`."""
         return await self.aget_object(pk)
 

@@ -23,7 +23,7 @@ def read_result(result: Any) -> tuple[int, Any, list[Any]]:
         errors = result.data
         if isinstance(errors, dict) and errors.keys() == {"detail"}:
             errors = errors["detail"]
-        return result.status_code, None, format_errors(errors)
+        return result.status_code, None, [] if errors is None else format_errors(errors)
     if isinstance(result, tuple) and len(result) == 2 and _is_status(result[1]):
         return result[1], result[0], []
     return 200, result, []
@@ -31,7 +31,7 @@ def read_result(result: Any) -> tuple[int, Any, list[Any]]:
 
 def _is_status(value: Any) -> bool:
     # http.HTTPStatus is an int too, as DRF's `status` constants are; True is none.
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and 100 <= value <= 599
 
 
 @contextlib.contextmanager

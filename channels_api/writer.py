@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .exceptions import CloseCode
+from .logs import logger
 from .protocol import byte_length
 from .settings import settings
 
@@ -92,7 +93,8 @@ class Writer:
                 self._waiting_bytes -= byte_length(text)
                 if not self._queue and self._was_full:
                     self._was_full = False
-                    self._on_room()
+                    # Later, on its own: what fails in there is no failure to send.
+                    asyncio.get_running_loop().call_soon(self._on_room)
             if self._close_code is not None:
                 self._ended = True
                 # A plain int: daphne fails on an IntEnum, and then closes nothing.
@@ -100,6 +102,7 @@ class Writer:
                 await self._send_watched({"type": "websocket.close", "code": code})
         except Exception:
             # Servers raise their own errors when the client is gone; its disconnect follows.
+            logger.debug("A socket takes no more frames", exc_info=True)
             self._ended = True
         finally:
             if self._is_current():
