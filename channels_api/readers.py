@@ -91,7 +91,7 @@ class BindingReader:
             queryset = self._queryset(binding).order_by("-pk")[: limit + 1]
         except REFUSALS:
             return Visible(set(), complete=True)
-        if any(map(decides_per_object, binding.get_permissions())):
+        if _decides_per_object(binding):
             examined = list(queryset)
             pks = {wire_pk(row.pk) for row in self._allowed(binding, examined[:limit])}
         else:

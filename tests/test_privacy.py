@@ -1,0 +1,214 @@
+"""Events show a subscriber what list and retrieve show, however a project hides rows."""
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from channels.db import database_sync_to_async
+from django.contrib.auth.models import Group, User
+from rest_framework.exceptions import NotFound
+
+from channels_api.protocol import RequestFrame
+from channels_api.readers import BindingReader
+from channels_api.requests import Handshake
+from tests.app.models import Question
+from tests.app.streams.privacy import MEMBERS, HidesInGetObject
+from tests.client import SocketClient, login_headers
+
+WRITE = "privacy-write"
+
+
+@dataclass
+class World:
+    """Two people, a row of each, and the writer who changes them."""
+
+    url: str
+    ann: User
+    bob: User
+    rows: dict[str, Question]
+    cookies: dict[str, dict[str, str]]
+    group: Group
+
+    @contextlib.asynccontextmanager
+    async def sockets(self):
+        """Bob's socket, and the writer's."""
+        async with (
+            SocketClient(self.url, headers=self.cookies["bob"]) as bob,
+            SocketClient(self.url) as writer,
+        ):
+            yield bob, writer
+
+
+@pytest.fixture
+def world(app_server, transactional_db) -> World:
+    people = {name: User.objects.create_user(name) for name in ("ann", "bob")}
+    rows = {
+        name: Question.objects.create(question_text=name, owner=user)
+        for name, user in people.items()
+    }
+    group = Group.objects.create(name=MEMBERS)
+    group.user_set.add(people["bob"])
+    cookies = {name: login_headers(user) for name, user in people.items()}
+    return World(app_server().url + "ws/", people["ann"], people["bob"], rows, cookies, group)
+
+
+async def change(writer: SocketClient, row: Question, **values: Any) -> None:
+    reply = await writer.request(WRITE, "patch", pk=row.pk, data=values)
+    assert reply["response_status"] == 200, reply
+
+
+async def subscribe(client: SocketClient, stream: str, pk: Any = None) -> dict:
+    return await client.request(stream, "subscribe", pk=pk, data={"action": "*"})
+
+
+def told(event: dict) -> tuple[str, int, Any]:
+    payload = event["payload"]
+    data = payload["data"]
+    return payload["action"], payload["pk"], data and data["question_text"]
+
+
+async def test_all_rows_are_those_of_list(world):
+    """And one row is that of retrieve, though the viewset shows it nowhere else."""
+    stream = "privacy-lists-its-own"
+    async with world.sockets() as (bob, writer):
+        assert (await subscribe(bob, stream))["response_status"] == 200
+        await change(writer, world.rows["ann"], question_text="of ann")
+        await change(writer, world.rows["bob"], question_text="of bob")
+        # In the log's order: ann's would have come first.
+        assert told(await bob.receive()) == ("update", world.rows["bob"].pk, "of bob")
+        assert (await subscribe(bob, stream, world.rows["ann"].pk))["response_status"] == 200
+        await change(writer, world.rows["ann"], question_text="of ann again")
+        assert told(await bob.receive()) == ("update", world.rows["ann"].pk, "of ann again")
+
+
+@pytest.mark.parametrize("action", ["list", "retrieve"])
+async def test_what_a_method_hides_is_not_guessed(world, action):
+    async with world.sockets() as (bob, _):
+        pk = world.rows["bob"].pk if action == "retrieve" else None
+        reply = await subscribe(bob, "privacy-hides-in-list", pk)
+    assert reply["response_status"] == 400
+    assert reply["errors"] == [
+        f"This can't be subscribed to: {action}() of the viewset is its own."
+    ]
+
+
+async def test_a_row_is_found_as_retrieve_finds_it(world):
+    """Also later: it is told as deleted when it can't be found any more."""
+    stream, row = "privacy-hides-in-get-object", world.rows["bob"]
+    async with world.sockets() as (bob, writer):
+        hidden = await subscribe(bob, stream, world.rows["ann"].pk)
+        assert (hidden["response_status"], hidden["errors"]) == (404, ["Not found."])
+        assert (await subscribe(bob, stream, row.pk))["response_status"] == 200
+        await change(writer, row, question_text="still mine")
+        assert told(await bob.receive()) == ("update", row.pk, "still mine")
+        await change(writer, row, owner=world.ann.pk)
+        assert told(await bob.receive()) == ("delete", row.pk, None)
+
+
+@pytest.mark.parametrize("stream", ["privacy-members", "privacy-nested"])
+async def test_a_permission_that_is_taken_away(world, stream):
+    """A class-level permission, or a refusal in the queryset: no row is shown from then on."""
+    async with world.sockets() as (bob, writer):
+        assert (await subscribe(bob, stream))["response_status"] == 200
+        await change(writer, world.rows["ann"], question_text="seen")
+        assert told(await bob.receive()) == ("update", world.rows["ann"].pk, "seen")
+        await database_sync_to_async(world.group.user_set.remove)(world.bob)
+        await change(writer, world.rows["ann"], question_text="not for bob")
+        assert told(await bob.receive()) == ("delete", world.rows["ann"].pk, None)
+        reply = await bob.request(stream, "retrieve", pk=world.rows["ann"].pk)
+        assert reply["response_status"] in (403, 404)
+
+
+async def test_what_is_allowed_of_one_row_is_not_of_another(world):
+    """A permission by key, and two rows of one subscriber."""
+    stream, row = "privacy-by-key", world.rows["bob"]
+    other = await Question.objects.acreate(question_text="second", owner=world.bob)
+    async with world.sockets() as (bob, writer):
+        for each in (row, other):
+            assert (await subscribe(bob, stream, each.pk))["response_status"] == 200
+        await change(writer, other, owner=world.ann.pk, question_text="ann's now")
+        assert told(await bob.receive()) == ("delete", other.pk, None)
+        await change(writer, row, question_text="still bob's")
+        assert told(await bob.receive()) == ("update", row.pk, "still bob's")
+
+
+@pytest.mark.parametrize("stream", ["privacy-by-property", "privacy-initial"])
+async def test_two_users_in_one_process(world, stream):
+    """What a property, or state of `initial()`, makes of the user is that user's alone."""
+    async with (
+        SocketClient(world.url, headers=world.cookies["ann"]) as ann,
+        world.sockets() as (bob, writer),
+    ):
+        for client in (ann, bob):
+            assert (await subscribe(client, stream))["response_status"] == 200
+        for name in ("ann", "bob"):
+            await change(writer, world.rows[name], question_text=f"of {name}")
+        assert told(await ann.receive()) == ("update", world.rows["ann"].pk, "of ann")
+        assert told(await bob.receive()) == ("update", world.rows["bob"].pk, "of bob")
+        # Nothing more for ann: her next frame is that of her next change.
+        await change(writer, world.rows["ann"], question_text="again")
+        assert told(await ann.receive()) == ("update", world.rows["ann"].pk, "again")
+
+
+async def test_a_row_that_fails_to_be_shown_is_not_deleted(world):
+    stream, row = "privacy-failing", world.rows["ann"]
+    async with world.sockets() as (bob, writer):
+        assert (await subscribe(bob, stream))["response_status"] == 200
+        await change(writer, row, question_text="broken")
+        await change(writer, world.rows["bob"], question_text="fine")
+        assert told(await bob.receive()) == ("update", world.rows["bob"].pk, "fine")
+        await change(writer, row, question_text="mended")
+        assert told(await bob.receive()) == ("update", row.pk, "mended")
+
+
+async def test_a_subscribe_that_fails_leaves_nothing(app_server, world):
+    """It does not even count towards the limit."""
+    url = app_server(channels_api={"MAX_SUBSCRIPTIONS": 1}).url + "ws/"
+    stream = "privacy-fails-afterwards"
+    async with SocketClient(url) as client:
+        data = {"action": "update", "fail": True}
+        assert (await client.request(stream, "subscribe", data=data))["response_status"] == 403
+        data = {"action": "*", "fail": False}
+        assert (await client.request(stream, "subscribe", data=data))["response_status"] == 200
+        # A second try of one that is there fails, and the first goes on.
+        data = {"action": "*", "fail": True}
+        assert (await client.request(stream, "subscribe", data=data))["response_status"] == 403
+        row = world.rows["ann"]
+        events: list = []
+        await client.request(WRITE, "patch", pk=row.pk, data={"votes": 1}, events=events)
+        event = events[0] if events else await client.receive()
+        assert told(event) == ("update", row.pk, "ann")
+
+
+@pytest.mark.parametrize("stream", ["privacy-values", "privacy-union"])
+async def test_rows_without_keys_can_be_listed_and_not_subscribed_to(world, stream):
+    async with world.sockets() as (bob, _):
+        assert (await bob.request(stream, "list"))["response_status"] == 200
+        reply = await subscribe(bob, stream)
+    assert reply["response_status"] == 400
+    assert reply["errors"] == ["This stream can't be subscribed to."]
+
+
+async def test_a_viewset_may_have_a_subscribe_of_its_own(world):
+    async with world.sockets() as (bob, _):
+        reply = await bob.request("privacy-own-subscribe", "subscribe", data={"mail": "a@b.c"})
+    assert reply["data"] == {"newsletter": "a@b.c"}
+
+
+@pytest.mark.django_db
+def test_what_is_visible_is_looked_for_in_so_many_rows_only():
+    """A table of millions is not walked through for one subscriber who may see few of them."""
+    asked = []
+
+    class Picky(HidesInGetObject):
+        def check_object_permissions(self, request, obj):
+            asked.append(obj.pk)
+            raise NotFound
+
+    Question.objects.bulk_create(Question(question_text=str(each)) for each in range(10))
+    frame = RequestFrame("s", "subscribe", data={"action": "*"})
+    binding = Picky(Handshake({"type": "websocket", "path": "/", "headers": []}), frame)
+    visible = BindingReader(binding).visible(3)
+    assert (visible.pks, visible.complete) == (set(), False)
+    assert len(asked) == 3
