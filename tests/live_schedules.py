@@ -45,7 +45,7 @@ class Client:
         known = table.visible(user)
         if self.reader.restricted:
             # What its audience has seen; -1 where that is over, and it is still to hear of it.
-            seen = self.subscription.audience._visible  # noqa: SLF001
+            seen = self.subscription.audience.view.pks
             gone = {pk: -1 for pk in seen if last.get(pk, 0) > self.entered_at}
             known = {pk: known.get(pk, -1) for pk in seen if pk in known or pk in gone}
         self.replica = {pk: known.get(pk, -1) for pk in known if self.row in (None, pk)}

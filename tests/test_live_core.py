@@ -13,6 +13,7 @@ from channels_api.live import audience as audience_module
 from channels_api.live import hub as hub_module
 from channels_api.live import log as log_module
 from channels_api.live import subscription as subscription_module
+from channels_api.live import view as view_module
 from channels_api.live.log import Change, Hint, MemoryLog, Position, Topic
 from channels_api.live.operations import CREATE, DELETE, UPDATE, merge
 from channels_api.live.subscription import Subscriptions
@@ -26,6 +27,7 @@ def reads(monkeypatch, settings) -> Reads:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
     reads = Reads()
     monkeypatch.setattr(audience_module, "run_in_thread", reads.run)
+    monkeypatch.setattr(view_module, "run_in_thread", reads.run)
     return reads
 
 
@@ -490,7 +492,7 @@ async def test_more_rows_than_one_query_takes(make_world, monkeypatch):
 
 @clockless
 async def test_of_more_rows_than_are_remembered_the_oldest_are_not_named(make_world, monkeypatch):
-    monkeypatch.setattr(audience_module, "MAX_VISIBLE", 3)
+    monkeypatch.setattr(view_module, "MAX_VISIBLE", 3)
     world = make_world()
     world.table.rows = {pk: Row() for pk in range(1, 6)}
     _, inbox = await world.subscribe(TableReader(world.table, "ann", restricted=True))

@@ -10,6 +10,7 @@ from channels_api import logs
 from channels_api.live import audience as audience_module
 from channels_api.live import bell, changes, hub
 from channels_api.live import log as log_module
+from channels_api.live import view as view_module
 from channels_api.live.log import Change, Hint, Position
 from tests.app.models import Question
 from tests.live_layers import TroubledLayer
@@ -28,6 +29,7 @@ def layer(settings, monkeypatch) -> TroubledLayer:
 @pytest.fixture
 def make_world(monkeypatch):
     monkeypatch.setattr(audience_module, "run_in_thread", Reads().run)
+    monkeypatch.setattr(view_module, "run_in_thread", Reads().run)
 
     def make() -> World:
         world = World()

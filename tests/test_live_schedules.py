@@ -8,10 +8,12 @@ import pytest
 
 from channels_api.live import audience as audience_module
 from channels_api.live import log as log_module
+from channels_api.live import view as view_module
 from channels_api.live.audience import Audience
 from channels_api.live.hub import Hub
 from channels_api.live.operations import DELETE, UPDATE
 from channels_api.live.subscription import Subscription
+from channels_api.live.view import View
 from tests.live_schedules import BrokenPromiseError, Schedule
 from tests.live_world import ClocklessLoop, Reads, World
 
@@ -31,6 +33,7 @@ def play(seed: int, monkeypatch) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(log_module, "_log", world.log)
             patch.setattr(audience_module, "run_in_thread", reads.run)
+            patch.setattr(view_module, "run_in_thread", reads.run)
             await Schedule(seed, world, reads).run()
 
     loop = ClocklessLoop()
@@ -78,17 +81,17 @@ def deletes_are_told_to_all(patch):
     def decide(self, pk, operation, *, present):
         return operation if present else DELETE
 
-    patch.setattr(Audience, "_decide", decide)
+    patch.setattr(View, "decide", decide)
 
 
 def rows_that_leave_the_view_are_not_told(patch):
-    decide = Audience._decide
+    decide = View.decide
 
     def decide_by_operation(self, pk, operation, *, present):
         action = decide(self, pk, operation, present=present)
         return None if action == DELETE and operation == UPDATE else action
 
-    patch.setattr(Audience, "_decide", decide_by_operation)
+    patch.setattr(View, "decide", decide_by_operation)
 
 
 def gaps_are_not_looked_up(patch):
@@ -124,7 +127,7 @@ def events_come_before_the_reply(patch):
 
 
 def what_was_visible_once_is_believed_for_ever(patch):
-    patch.setattr(Audience, "_forget_visible", lambda self: None)
+    patch.setattr(View, "forget", lambda self, keep: None)
 
 
 def events_are_told_before_the_view_is_known(patch):

@@ -166,7 +166,7 @@ class Hub:
     def _split(self, audience: Audience) -> None:
         """Give each user of an audience one of its own: their rows turned out to differ."""
         self._forget(audience)
-        for subscription in audience.subscriptions():
+        for subscription in audience.members:
             self.audience(subscription.reader).adopt(subscription, audience)
 
     def _spawn(self, coroutine: object) -> asyncio.Task[None]:

@@ -1,0 +1,103 @@
+"""What an audience can see, as far as it has been told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Container
+
+from ..threads import LIVE, run_in_thread
+from .operations import CREATE, DELETE, UPDATE
+from .reader import Reader
+
+# Pks that are remembered as visible. Beyond it a delete of a row that was not told of before is
+# not told either: naming the pk of a row that the user may never have seen is worse.
+MAX_VISIBLE = 10_000
+
+
+class View:
+    """The pks that were visible when they were last told of.
+
+    By it a row that enters or leaves what the audience may see is a create or a delete. A reader
+    that nothing can be hidden from does without. `complete` is False where there are more than
+    MAX_VISIBLE.
+    """
+
+    def __init__(self, reader: Reader, *, on_loaded: Callable[[], None]) -> None:
+        self._reader = reader
+        self._on_loaded = on_loaded
+        self.pks: dict[int | str, None] = {}
+        self.complete = True
+        self._reading: asyncio.Task[None] | None = None
+        self._reads = 0
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether it is being read.
+
+        Nothing is told meanwhile: the delete of a row could not be told from that of a row that
+        was never seen.
+        """
+        return self._reads > 0
+
+    async def load(self) -> None:
+        """Read what is visible, once for all who wait for it."""
+        if not self._reader.restricted:
+            return
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._read())
+        # Shielded: others may wait for it too.
+        await asyncio.shield(self._reading)
+
+    async def _read(self) -> None:
+        self._reads += 1
+        this = asyncio.current_task()
+        try:
+            visible = await run_in_thread(self._reader.visible, MAX_VISIBLE, owner=LIVE)
+            if self._reading is this:  # else those who waited for it have left
+                self.pks.update(dict.fromkeys(visible.pks))
+                self.complete = visible.complete
+        except BaseException:
+            if self._reading is this:
+                self._reading = None
+            raise
+        finally:
+            self._reads -= 1
+            self._on_loaded()
+
+    def remember(self, pk: int | str) -> None:
+        """A row was shown."""
+        if self._reader.restricted:
+            self.pks[pk] = None
+            if len(self.pks) > MAX_VISIBLE:
+                del self.pks[next(iter(self.pks))]
+                self.complete = False
+
+    def forget(self, keep: Container[int | str]) -> None:
+        """Nobody wants all rows any more, only those in `keep`: changes of the others go by."""
+        self.pks = {pk: None for pk in self.pks if pk in keep}
+        self.complete = True
+        self._reading = None
+
+    def adopt(self, origin: View, row: int | str | None) -> None:
+        """Know what `origin` knows: of one row, or of all."""
+        if row is None:
+            self.pks.update(origin.pks)
+            self.complete = self.complete and origin.complete
+            self._reading = self._reading or origin._reading
+        elif row in origin.pks:
+            self.pks[row] = None
+
+    def decide(self, pk: int | str, operation: str, *, present: bool) -> str | None:
+        """What a change was to the audience; None where it is none of its business."""
+        if not self._reader.restricted:
+            if present:
+                return CREATE if operation == CREATE else UPDATE
+            # A row that is gone while only its update was told of: its delete is on the way.
+            return DELETE if operation == DELETE else None
+        known = pk in self.pks
+        if present:
+            self.remember(pk)
+            unseen = not known and self.complete
+            return CREATE if operation == CREATE or unseen else UPDATE
+        self.pks.pop(pk, None)
+        return DELETE if known else None
