@@ -72,7 +72,17 @@ PERMISSION_CASES = [
     *refused("model-permissions", "anonymous", 401, NO_CREDENTIALS, "list", "create"),
     *refused("model-permissions", "plain", 403, FORBIDDEN, *WRITING),
     Case("model-permissions", "plain", "list", shows=ALL_ROWS),
-    Case("model-permissions", "editor", "delete", pk="apple", shows={}),
+    # Each HTTP method stands for a permission: POST to add, PUT and PATCH to change.
+    *refused("model-permissions", "editor", 403, FORBIDDEN, "create", "delete", "publish"),
+    Case("model-permissions", "editor", "patch", pk="apple", data={}, shows="apple"),
+    Case(
+        "model-permissions",
+        "editor",
+        "update",
+        pk="apple",
+        data={"question_text": "apple"},
+        shows="apple",
+    ),
     *refused("model-permissions-or-anon", "anonymous", 401, NO_CREDENTIALS, "create", "delete"),
     Case("model-permissions-or-anon", "anonymous", "list", shows=ALL_ROWS),
     # Django's own backend grants no permission on a single row to anybody but superusers.
