@@ -64,7 +64,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._streams = streams
         self._handshake = Handshake(scope)
-        self.writer = Writer(send, on_room=self._resume)
+        self.writer = Writer(send, on_room=self._resume, on_close=self._unsubscribe)
         self.subscriptions = Subscriptions(self.writer)
         self._lanes: dict[str, Lane] = {}
         self._waiting_lanes: deque[Lane] = deque()
@@ -206,6 +206,10 @@ class Connection:
             return binding.refuse(ActionTimeout() if timer.fired else exc)
         finally:
             timer.stop()
+
+    def _unsubscribe(self) -> None:
+        # Not at the socket's end, which a client that does not answer can put off.
+        self.subscriptions.close()
 
     def _resume(self) -> None:
         self.subscriptions.resume()

@@ -20,14 +20,19 @@ class Writer:
     """Sends frames to a client, keeping count of what waits.
 
     There is a task only while there is something to send. `on_room` is called when a client that
-    had fallen behind has taken everything.
+    had fallen behind has taken everything, `on_close` when no more is sent to it.
     """
 
     def __init__(
-        self, send: Callable[[dict[str, Any]], Awaitable[None]], *, on_room: Callable[[], None]
+        self,
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+        *,
+        on_room: Callable[[], None],
+        on_close: Callable[[], None],
     ) -> None:
         self._send = send
         self._on_room = on_room
+        self._on_close = on_close
         self._queue: deque[str] = deque()
         self._waiting_bytes = 0
         self._was_full = False
@@ -59,8 +64,12 @@ class Writer:
     def close(self, code: int) -> None:
         """Close the socket after what has been queued."""
         if self.is_open:
-            self._close_code = code
+            self._begin_to_close(code)
             self._wake()
+
+    def _begin_to_close(self, code: int) -> None:
+        self._close_code = code
+        self._on_close()
 
     def too_slow(self) -> None:
         """Close the socket of a client that does not take what it asked for."""
@@ -143,6 +152,6 @@ class Writer:
         self._drop_queue()
         # A reason to close that came before this one stands.
         if self._close_code is None:
-            self._close_code = CloseCode.TOO_SLOW
+            self._begin_to_close(CloseCode.TOO_SLOW)
         self._task = None
         self._wake()

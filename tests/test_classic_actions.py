@@ -282,8 +282,8 @@ NO_REQUESTS = [
     ),
     (
         '{"stream": "classic", "payload": {"action": "list", "data": NaN}}',
-        None,
-        UNKNOWN,
+        "classic",
+        {"action": "list", "request_id": None},
         "NaN",
     ),
     (

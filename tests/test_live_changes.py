@@ -165,6 +165,13 @@ def test_a_child_is_a_row_of_its_parent_as_well(recorder, model):
     assert recorder.of(model) == [(pk, "create"), (pk, "update"), (pk, "delete")]
 
 
+def test_a_parent_that_is_saved_is_a_change_of_its_child(recorder):
+    """Half of the child's row is in the parent's table."""
+    survey = Survey.objects.create(question_text="a", audience="all")
+    Question.objects.get(pk=survey.pk).save()
+    assert recorder.of(Survey) == [(survey.pk, "create"), (survey.pk, "update")]
+
+
 def test_a_parent_that_is_deleted_takes_its_child_along(recorder):
     survey = Survey.objects.create(question_text="a", audience="all")
     Question.objects.get(pk=survey.pk).delete()

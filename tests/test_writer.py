@@ -87,7 +87,9 @@ async def rooms():
 
 @pytest.fixture
 async def writer(server, rooms):
-    writer = Writer(server.send, on_room=lambda: rooms.append(len(server.taken)))
+    writer = Writer(
+        server.send, on_room=lambda: rooms.append(len(server.taken)), on_close=lambda: None
+    )
     yield writer
     await writer.end()
 
@@ -222,7 +224,7 @@ class TestRoom:
         assert rooms == []
 
     async def test_what_is_pushed_on_room_is_sent(self, server):
-        writer = Writer(server.send, on_room=lambda: writer.push("event"))
+        writer = Writer(server.send, on_room=lambda: writer.push("event"), on_close=lambda: None)
         server.block()
         writer.push(HALF * 2)
         assert not writer.has_room
@@ -306,7 +308,7 @@ class TestSendTimeout:
         settings.CHANNELS_API = {"SEND_TIMEOUT": SOON}
         slow = Server()
         slow.block()
-        other = Writer(slow.send, on_room=list)
+        other = Writer(slow.send, on_room=list, on_close=list)
         other.push("stuck")
         await until(lambda: slow.cancelled)
         assert server.cancelled == 0

@@ -51,7 +51,8 @@ def _concrete(model: type[models.Model]) -> type[models.Model]:
 
 def _connect(model: type[models.Model]) -> None:
     for sender in apps.get_models(include_auto_created=True):
-        if issubclass(sender, model):
+        # Its proxies and children, and the parents whose tables hold a part of its rows.
+        if issubclass(sender, model) or issubclass(model, sender):
             post_save.connect(_saved, sender=sender, dispatch_uid="channels_api")
             post_delete.connect(_deleted, sender=sender, dispatch_uid="channels_api")
 
@@ -68,6 +69,8 @@ def _collect(instance: models.Model, operation: str, alias: str) -> None:
     rows = [
         (topic_of(model, alias), wire_pk(pk), operation) for model, pk in _watched_rows(instance)
     ]
+    if operation == UPDATE:
+        rows += [(topic_of(model, alias), wire_pk(pk), UPDATE) for model, pk in _children(instance)]
     batch = _open_batch(alias)
     if batch is not None:
         batch.add(rows)
@@ -91,6 +94,17 @@ def _watched_rows(instance: models.Model) -> Iterator[tuple[type[models.Model], 
         if pk is not None:
             # As the row has it when it is read, also where it was saved with pk="5".
             yield model, key.to_python(pk)
+
+
+def _children(instance: models.Model) -> Iterator[tuple[type[models.Model], Any]]:
+    """The rows that may hold an instance as their parent; those that do not exist tell nobody."""
+    own = _concrete(type(instance))
+    for model in _watched:
+        if model is own or not issubclass(model, own):
+            continue
+        # Else the child has a key of its own, which the parent does not know.
+        if model._meta.get_ancestor_link(own) is model._meta.pk:
+            yield model, own._meta.pk.to_python(instance.pk)
 
 
 class _Batch:
