@@ -268,12 +268,10 @@ async def test_anonymous_subscribers_are_told_nothing_of_what_belongs_to_somebod
 @pytest.mark.parametrize("stream", ["live-shown", "live-shown-deep"])
 async def test_each_user_is_shown_a_row_as_the_serializer_shows_it_to_them(url, users, stream):
     async with contextlib.AsyncExitStack() as stack:
-        clients = {
-            name: [
-                await stack.enter_async_context(subscriber(url, stream, headers)) for _ in range(2)
-            ]
-            for name, (_, headers) in users.items()
-        }
+        clients: dict[str, list[SocketClient]] = {name: [] for name in users}
+        for name, (_, headers) in [*users.items()] * 2:
+            client = await stack.enter_async_context(subscriber(url, stream, headers))
+            clients[name].append(client)
         writer = await stack.enter_async_context(SocketClient(url))
         for number in range(3):
             pk = await do(writer, "create", {"question_text": str(number)})
