@@ -220,10 +220,14 @@ class ResourceBindingBase(Policies):
 
     def _project_errors(self, exc: BaseException) -> tuple[int, list[Any]] | None:
         """What the project's EXCEPTION_HANDLER makes of an exception that DRF does not know."""
-        handler = self.get_exception_handler()
-        if handler is exception_handler or is_known(exc) or not isinstance(exc, Exception):
+        if is_known(exc) or not isinstance(exc, Exception):
             return None
-        context = {"view": self, "args": (), "kwargs": self.kwargs, "request": self.request}
+        handler = self.get_exception_handler()
+        if handler is exception_handler:
+            return None
+        # The view as DRF would show it: of a mounted viewset its own.
+        view = getattr(self, "view", self)
+        context = {"view": view, "args": (), "kwargs": self.kwargs, "request": self.request}
         response = handler(exc, context)
         if response is None:
             return None
