@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Hashable
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from rest_framework.settings import api_settings as rest_framework_settings
 from rest_framework.views import exception_handler
 
 from .decorators import Action, actions_of
-from .exceptions import ReplyTooLarge, error_reply, is_known
+from .exceptions import NotSubscribable, Overloaded, ReplyTooLarge, error_reply, is_known
 from .live.changes import watch
 from .lookups import canonical_pk
 from .mixins import (
@@ -116,7 +117,8 @@ class ResourceBindingBase(Policies):
     def overrides(self, *names: str) -> bool:
         """Whether a subclass has a method of its own for one of these names."""
         return any(
-            getattr(type(self), name) is not getattr(ResourceBindingBase, name) for name in names
+            getattr(type(self), name, None) is not getattr(ResourceBindingBase, name, None)
+            for name in names
         )
 
     def audience(self) -> Hashable:
@@ -164,9 +166,36 @@ class ResourceBindingBase(Policies):
         if self.detail and self.pk is not None and self._declared_model() is None:
             self._canonicalize_late()
 
+    def recheck(self) -> None:
+        """`initial()` for rows that are read for events: it is no request to be counted."""
+        self.get_throttles = list  # type: ignore[method-assign]
+        self.initial()
+
+    def check_subscribable(self) -> None:
+        """Raise NotSubscribable where list or retrieve hide rows in a way that can't be known.
+
+        Events are made of the queryset, the permissions and the serializer. A binding that
+        overrides `audience()` has promised that this is right.
+        """
+        if self.audience_is_default():
+            self._check_reading(type(self), ListModelMixin.list, RetrieveModelMixin.retrieve)
+
+    def _check_reading(self, cls: Any, own_list: Any, own_retrieve: Any) -> None:
+        name = str(self.action)
+        known = own_list if name == "list" else own_retrieve
+        if getattr(cls, name, known) is not known:
+            raise NotSubscribable(f"This can't be subscribed to: its {name}() is its own.")
+        meta = getattr(self.get_serializer_class(), "Meta", None)
+        if name == "list" and hasattr(meta, "list_serializer_class"):
+            raise NotSubscribable(
+                "This can't be subscribed to: its lists are serialized otherwise."
+            )
+        if name == "list" and self.overrides("paginate_queryset"):
+            raise NotSubscribable("This can't be subscribed to: its pages are its own.")
+
     def _canonicalize_late(self) -> None:
         # Only the queryset knows the model, and it may need a user who has passed the permissions.
-        if self.overrides("get_queryset"):
+        if self.overrides("get_queryset") or self.queryset is not None:
             self.pk = canonical_pk(self.get_queryset().model, self.lookup_field, self.pk)
 
     async def dispatch(self) -> str:
@@ -180,7 +209,14 @@ class ResourceBindingBase(Policies):
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as exc:  # SystemExit, for one, would end the server's event loop
-            return self.refuse(exc)
+            return await self._arefuse(exc)
+
+    async def _arefuse(self, exc: BaseException) -> str:
+        # A project's EXCEPTION_HANDLER may use the database.
+        if not is_known(exc):
+            with contextlib.suppress(Overloaded):
+                return await run_in_thread(self.refuse, exc, owner=self.handshake)
+        return self.refuse(exc)
 
     def _respond(self) -> str:
         try:
@@ -215,6 +251,7 @@ class ResourceBindingBase(Policies):
             status, errors = self._project_errors(exc) or error_reply(exc)
             return self.reply(status, None, errors).encode()
         except Exception as failure:  # of the project's handler, or of the errors' encoding
+            failure.__context__ = exc  # another thread's: Python does not know
             status, errors = error_reply(failure)
             return self.reply(status, None, errors).encode()
 

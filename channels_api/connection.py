@@ -166,6 +166,8 @@ class Connection:
         return len(self._tasks) < settings.MAX_IN_FLIGHT and self.writer.has_room
 
     def _start_waiting(self) -> None:
+        if self._ending:
+            return  # nobody would end them
         while self._waiting_lanes and self._may_start:
             lane = self._waiting_lanes.popleft()
             self._waiting_frames -= 1

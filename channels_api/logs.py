@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 import time
+
+from .locks import new_lock
 
 logger = logging.getLogger("channels_api")
 
 # Seconds between two records of the same message.
 INTERVAL = 60.0
+# Different ones that are remembered.
+MOST_MESSAGES = 1000
 
 _last: dict[str, float] = {}
-_lock = threading.Lock()
+_lock = new_lock()
 
 
 def log_sometimes(message: str, *args: object) -> None:
     """Log the exception being handled, at most once a minute for each message."""
-    now = time.monotonic()
+    now, key = time.monotonic(), message % args
     with _lock:
-        if now - _last.get(message, -INTERVAL) < INTERVAL:
+        if now - _last.get(key, -INTERVAL) < INTERVAL:
             return
-        _last[message] = now
+        if len(_last) >= MOST_MESSAGES:
+            _last.clear()
+        _last[key] = now
     logger.error(message, *args, exc_info=sys.exc_info())

@@ -11,7 +11,7 @@ from .decorators import detail_action, list_action
 from .live.operations import CREATE, DELETE, UPDATE
 from .live.subscription import EVERY_ACTION
 from .readers import BindingReader
-from .threads import LIVE, run_in_thread
+from .threads import run_in_thread
 
 SUBSCRIBED_ACTIONS = (CREATE, UPDATE, DELETE, EVERY_ACTION)
 
@@ -99,7 +99,7 @@ class SubscribeModelMixin:
     @detail_action(method="GET", uses_data=False)
     async def subscribe(self: Any, pk: Any = None, data: Any = None, **kwargs: Any) -> Any:
         action = _subscribed_action(data)
-        reader = await run_in_thread(BindingReader, self, owner=LIVE)
+        reader = await run_in_thread(BindingReader, self, owner=self.handshake)
         subscription = await self.subscriptions.add(reader, action, _subscribed_row(self.pk))
         # Its events come after the reply.
         self.after_reply(subscription.open, otherwise=partial(self._forget, subscription, action))

@@ -56,16 +56,16 @@ def decides_per_object(permission: Any) -> bool:
     return own is not drf.BasePermission.has_object_permission
 
 
-def asks_for_login_only(permission: Any) -> bool:
+def is_built_in(permission: Any) -> bool:
     """Whether a permission class or instance is one of DRF's or of this module.
 
-    What those say of a user does not change from row to row, or from one moment to the next.
+    Those ask who the user is; `decides_per_object` tells which of them look at rows as well.
     """
     if isinstance(permission, _ClassicOperand):
-        return asks_for_login_only(permission.permission)
+        return is_built_in(permission.permission)
     operands = _operands(permission)
     if operands:
-        return all(asks_for_login_only(operand) for operand in operands.values())
+        return all(is_built_in(operand) for operand in operands.values())
     own = permission if isinstance(permission, type) else type(permission)
     return own.__module__ in (drf.__name__, __name__)
 

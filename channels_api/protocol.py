@@ -18,6 +18,7 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 # An escape that may be half of a surrogate pair; the only way one gets into a decoded string,
 # since servers refuse text that is not UTF-8.
 SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,8 @@ def _read_leniently(text: str) -> Any:
 
 
 def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(result := dict(pairs)) == len(pairs):
+        return result
     counts = Counter(key for key, _ in pairs)
     return {key: value for key, value in pairs if counts[key] == 1}
 
@@ -247,7 +250,7 @@ SURROGATE_FAULT = "The frame holds half of a surrogate pair, which is not text."
 
 
 def _has_surrogate(value: Any) -> bool:
-    return isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value)
+    return isinstance(value, str) and not value.isascii() and bool(SURROGATE.search(value))
 
 
 def _surrogate_fault(content: Any) -> str | None:

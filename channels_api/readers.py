@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -11,22 +12,26 @@ from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, router
 from django.http import Http404
 from rest_framework.exceptions import APIException
+from rest_framework.serializers import Serializer
 
-from .exceptions import NotSubscribable
+from .exceptions import NotSubscribable, ReplyTooLarge
 from .live.changes import topic_of, watch
 from .live.log import Topic
-from .live.reader import Rows, Visible
+from .live.reader import CHUNK, Rows, Visible
 from .logs import logger
 from .lookups import wire_pk
-from .permissions import asks_for_login_only, decides_per_object
-from .protocol import encode
+from .permissions import decides_per_object, is_built_in
+from .protocol import byte_length, encode
 from .requests import Handshake
+from .settings import settings
 
 if TYPE_CHECKING:
     from .bindings import ResourceBindingBase
 
-# Rows per query.
-CHUNK = 500
+# What is around the row in an event.
+FRAME_BYTES = 1024
+# What differs between the handshakes of one browser.
+OF_ONE_HANDSHAKE = frozenset((b"sec-websocket-key", b"sec-websocket-extensions"))
 REFUSALS = (APIException, PermissionDenied, Http404)
 # Filter backends that look at the query and never at the user.
 IMPERSONAL_BACKENDS = ("rest_framework.filters", "django_filters.rest_framework")
@@ -45,12 +50,13 @@ class BindingReader:
     def __init__(self, binding: ResourceBindingBase) -> None:
         self._binding_class = type(binding)
         self._handshake, self._frame, self._lookup = binding.handshake, binding.frame, binding.pk
+        self.owner = binding.handshake
+        binding.check_subscribable()
         self._audience = binding.audience()
         self._by_default = binding.audience_is_default()
         queryset = binding.filter_queryset(binding.get_queryset())
         check_subscribable(queryset)
         model = queryset.model
-        # The primary, whatever replica the router would read from: it has what was committed.
         alias = queryset._db or router.db_for_write(model)  # noqa: SLF001
         self.stream = binding.stream or ""
         self.topic: Topic = topic_of(model, alias)
@@ -60,7 +66,9 @@ class BindingReader:
     @property
     def key(self) -> Hashable:
         if not self._is_personal:
-            return (self._binding_class, self.stream, self._audience)
+            # Of a named audience some may be shown what list shows, and some what retrieve shows.
+            way = None if self._by_default else self._lookup is None
+            return (self._binding_class, self.stream, self._audience, way)
         audience = self._audience or personal_key(self._handshake)
         # Permissions may look at the row's key, so what is true of one row need not be of another.
         return (self._binding_class, self.stream, audience, self._lookup)
@@ -68,14 +76,16 @@ class BindingReader:
     def read(self, pks: Collection[int | str]) -> Rows:
         binding = self._new_binding()
         personal = self._is_personal
-        context = WatchedContext(binding.get_serializer_context())
-        binding.get_serializer_context = lambda: context  # type: ignore[method-assign]
+        context = WatchedContext()
         rows = Rows({})
         try:
             if personal:
-                binding.check_access()
+                binding.recheck()
+            context = WatchedContext(binding.get_serializer_context())
+            binding.get_serializer_context = lambda: context  # type: ignore[method-assign]
+            represent = _representation(binding)
             for row in self._rows(binding, pks, personal):
-                self._add_text(rows, binding, row)
+                self._add_text(rows, represent, row)
         except REFUSALS:
             return Rows({})
         if self._by_default and not personal and context.asked:
@@ -86,7 +96,7 @@ class BindingReader:
     def visible(self, limit: int) -> Visible:
         binding = self._new_binding()
         try:
-            binding.check_access()
+            binding.recheck()
             # The newest: they are the likeliest to be told of.
             queryset = self._queryset(binding).order_by("-pk")[: limit + 1]
         except REFUSALS:
@@ -101,7 +111,7 @@ class BindingReader:
 
     def find(self, pk: object) -> int | str:
         binding = self._new_binding()
-        binding.check_access()
+        binding.recheck()
         return wire_pk(binding.get_object_or_404(pk).pk)
 
     @property
@@ -112,6 +122,13 @@ class BindingReader:
     def _new_binding(self) -> ResourceBindingBase:
         binding = self._binding_class(self._handshake, self._frame)
         binding.pk = self._lookup
+        target: Any = getattr(binding, "view", binding)
+        # The primary, whatever replica the router would read from: it has what was committed.
+        get_queryset = target.get_queryset
+        target.get_queryset = lambda: get_queryset().using(self.topic.alias)
+        # Made once, and not for each row.
+        permissions = target.get_permissions()
+        target.get_permissions = lambda: permissions
         return binding
 
     def _rows(
@@ -129,8 +146,7 @@ class BindingReader:
             yield from self._allowed(binding, chunk)
 
     def _queryset(self, binding: ResourceBindingBase) -> Any:
-        queryset = binding.filter_queryset(binding.get_queryset())
-        return queryset.using(self.topic.alias)
+        return binding.filter_queryset(binding.get_queryset())
 
     def _allowed(self, binding: ResourceBindingBase, rows: Iterable[Any]) -> Iterator[Any]:
         for row in rows:
@@ -140,15 +156,21 @@ class BindingReader:
                 continue
             yield row
 
-    def _add_text(self, rows: Rows, binding: ResourceBindingBase, row: Any) -> None:
+    def _fitting(self, text: str) -> str:
+        # More would end the socket: servers have limits of their own.
+        if byte_length(text) + FRAME_BYTES > settings.MAX_REPLY_BYTES:
+            raise ReplyTooLarge
+        return text
+
+    def _add_text(self, rows: Rows, represent: Callable[[Any], Any], row: Any) -> None:
         pk = wire_pk(row.pk)
         try:
-            rows.texts[pk] = encode(binding.serialize_data(row))
+            rows.texts[pk] = self._fitting(encode(represent(row)))
         except DatabaseError:
             raise  # the read is tried again
         except Exception:
             # One row that can't be serialized must not keep the others from being told.
-            logger.exception("A row of stream %r can't be serialized for an event", self.stream)
+            logger.exception("A row of stream %r can't be made into an event", self.stream)
             rows.failed.add(pk)
 
 
@@ -178,19 +200,30 @@ for _name in (
 
 
 def personal_key(handshake: Handshake) -> Hashable:
-    """The audience of one user, at one address and with one session; of one socket if anonymous."""
+    """The audience of one user whose sockets were opened alike; of one socket if anonymous."""
     user, scope = handshake.user, handshake.scope
-    if not user.is_authenticated:
+    if not user.is_authenticated or user.pk is None:
         return handshake
-    headers = dict(scope.get("headers", ()))
     session = scope.get("session")
     return (
+        type(user),
         user.pk,
-        headers.get(b"host"),
+        # A tenant may stand in the host, in a header or in a cookie.
+        frozenset(item for item in scope.get("headers", ()) if item[0] not in OF_ONE_HANDSHAKE),
         scope.get("path"),
         scope.get("query_string"),
         session.session_key if session is not None else None,
     )
+
+
+def _representation(binding: ResourceBindingBase) -> Callable[[Any], Any]:
+    """How a row is shown: by one serializer for all rows, as in a list, where that is the same."""
+    serializer = binding.get_serializer()
+    plain = getattr(type(serializer), "data", None) is Serializer.data
+    if plain and not binding.overrides("serialize_data"):
+        represent: Callable[[Any], Any] = serializer.to_representation
+        return represent
+    return binding.serialize_data
 
 
 def check_subscribable(queryset: Any) -> None:
@@ -230,13 +263,15 @@ def _hides_rows(binding: ResourceBindingBase) -> bool:
     return (
         binding.overrides("get_queryset", "get_object", "get_object_or_404")
         or binding.overrides("check_permissions", "has_permission", "check_access", "initial")
+        or binding.overrides("check_policies", "__init__", "setup", "perform_authentication")
         or _is_computed(binding.policy_class)
         or _filters_unknown(binding)
         or _decides_per_object(binding)
-        or not all(map(asks_for_login_only, binding.all_permissions()))
+        or not all(map(is_built_in, binding.all_permissions()))
     )
 
 
+@functools.lru_cache(maxsize=1024)
 def _is_computed(policy_class: type) -> bool:
     """Whether an attribute that decides about rows is a property, or something else that runs."""
     return any(

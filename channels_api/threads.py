@@ -16,6 +16,7 @@ from asgiref.sync import SyncToAsync, _restore_context, sync_to_async
 from django.db import close_old_connections, connections
 
 from .exceptions import Overloaded
+from .locks import new_lock
 from .settings import settings
 
 T = TypeVar("T")
@@ -64,7 +65,7 @@ def _close_idle_connections() -> None:
 
 
 _pool: ThreadPool | None = None
-_pool_lock = threading.Lock()
+_pool_lock = new_lock()
 
 
 def get_pool(size: int) -> ThreadPool:
@@ -114,7 +115,7 @@ class _Outbox:
         self.loop = loop
         self._ready: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
         self._woken = False
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def put(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
         self._ready.append((future, result, error))
@@ -154,7 +155,7 @@ class ThreadPool:
     def __init__(self, size: int) -> None:
         self.size = size
         self.pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._waiting: OrderedDict[Hashable, deque[_Call]] = OrderedDict()
         self._waiting_calls = 0
         self._started = 0

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from .bindings import ResourceBindingBase
 from .decorators import Action, is_async_callable
-from .exceptions import InvalidAction, NotSubscribable
+from .exceptions import InvalidAction
 from .mixins import SubscribeModelMixin
 from .pagination import BarePagination
 from .requests import READING_METHODS
@@ -64,26 +64,21 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
     def check_access(self) -> None:
         if self.available_action is None:
             raise InvalidAction
-        # All of `initial()`, where projects' viewsets do more; but it is no request to be counted.
-        self.view.get_throttles = list
-        self.view.initial(self.request, **self.kwargs)
+        self.view.check_permissions(self.request)
 
     def check_policies(self) -> None:
         if self.available_action is None:
             raise InvalidAction
-        if self.available_action.name == "subscribe" and not self._is_viewset_action:
-            self._check_subscribable()
         self.view.initial(self.request, **self.kwargs)
 
-    def _check_subscribable(self) -> None:
-        method = getattr(self.viewset_class, str(self.action), None)
-        if method is None:
+    def recheck(self) -> None:
+        self.view.get_throttles = list
+        super().recheck()
+
+    def check_subscribable(self) -> None:
+        if not hasattr(self.viewset_class, str(self.action)):
             raise InvalidAction  # neither can it be read
-        if method not in (ListModelMixin.list, RetrieveModelMixin.retrieve):
-            # What it hides can't be known: events are made of the queryset.
-            raise NotSubscribable(
-                f"This can't be subscribed to: {self.action}() of the viewset is its own."
-            )
+        self._check_reading(self.viewset_class, ListModelMixin.list, RetrieveModelMixin.retrieve)
 
     def canonical_pk(self, value: Any) -> Any:
         if self._declared_model() is None and type(value) not in (str, int):
@@ -109,6 +104,9 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
         kwargs.setdefault("context", self.get_serializer_context())
         return self.view.get_serializer(*args, **kwargs)
 
+    def get_serializer_class(self) -> Any:
+        return self.view.get_serializer_class()
+
     def get_serializer_context(self) -> dict[str, Any]:
         context: dict[str, Any] = self.view.get_serializer_context()
         return context
@@ -125,9 +123,9 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
 
     def overrides(self, *names: str) -> bool:
         return any(
-            getattr(self.viewset_class, name) is not getattr(GenericAPIView, name)
+            getattr(self.viewset_class, name, None) is not getattr(GenericAPIView, name, None)
             for name in names
-            if hasattr(GenericAPIView, name) and hasattr(self.viewset_class, name)
+            if hasattr(self.viewset_class, name)
         )
 
     def get_exception_handler(self) -> Any:

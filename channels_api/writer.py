@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,6 +13,8 @@ from .logs import logger
 from .protocol import byte_length
 from .settings import settings
 
+# The protocol's own close code for it.
+INTERNAL_ERROR = 1011
 # Bytes that may wait for a client before events for it are remembered as pks instead.
 HIGH_WATER = 1_048_576
 
@@ -110,8 +113,14 @@ class Writer:
                 code = int(self._close_code)
                 await self._send_watched({"type": "websocket.close", "code": code})
         except Exception:
-            # Servers raise their own errors when the client is gone; its disconnect follows.
+            # Servers raise their own errors when the client is gone, and its disconnect follows.
+            # A client that is still there must not wait in vain.
             logger.debug("A socket takes no more frames", exc_info=True)
+            if self.is_open:
+                self._on_close()
+                self._ended = True
+                with contextlib.suppress(Exception):
+                    await self._send({"type": "websocket.close", "code": INTERNAL_ERROR})
             self._ended = True
         finally:
             if self._is_current():

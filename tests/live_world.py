@@ -113,6 +113,7 @@ class TableReader:
 
     stream = "rows"
     topic = TOPIC
+    owner = "a socket"
 
     def __init__(
         self, table: Table, user: str | None = None, *, restricted: bool = False, shared=False

@@ -259,6 +259,7 @@ def test_the_log_has_what_hubs_are_rung_for(recorder):
     async def listen() -> list:
         heard = []
         mine = hub.get_hub()
+        await mine.hold(changes.topic_of(Question, "default"))
         mine.hear_all = heard.extend
         await asyncio.to_thread(create)
         return heard

@@ -69,10 +69,9 @@ def test_a_layer_in_trouble_neither_fails_nor_blocks_a_save(layer, mode, monkeyp
     assert Question.objects.count() == 3
     until(layer.called.is_set)
     if mode == "hangs":
-        # All three were saved while the first of their rings was under way.
-        assert layer.calls["group_send"] == 1
-        layer.mode = "works"
+        # All three were saved, and the layer has not taken a single one of their rings.
         assert layer.sent == []
+        layer.mode = "works"
 
 
 def test_a_layer_in_trouble_is_complained_of_once_a_minute(layer, monkeypatch, caplog):

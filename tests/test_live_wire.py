@@ -241,11 +241,14 @@ async def test_rows_enter_and_leave_a_view_that_is_the_same_for_all(url):
         hidden = await do(writer, "create", {"question_text": "h", "published": False})
         await do(writer, "change", {"pk": hidden, "votes": 1})
         await do(writer, "change", {"pk": hidden, "published": True})
-        assert await client.receive() == event(
-            "live-published", "create", hidden, question(hidden, "h", votes=1)
-        )
+        row = question(hidden, "h", votes=1)
+        assert await client.receive() == event("live-published", "create", hidden, row)
         await do(writer, "change", {"pk": hidden, "published": False})
-        assert await client.receive() == event("live-published", "delete", hidden)
+        told = await client.receive()
+        while told == event("live-published", "update", hidden, row):
+            # Of a change that the read for an earlier one had already seen.
+            told = await client.receive()
+        assert told == event("live-published", "delete", hidden)
         await do(writer, "remove", hidden)
         pk = await do(writer, "create", {"question_text": "a"})
         assert await client.receive() == event("live-published", "create", pk, question(pk))

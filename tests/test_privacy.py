@@ -88,9 +88,7 @@ async def test_what_a_method_hides_is_not_guessed(world, action):
         pk = world.rows["bob"].pk if action == "retrieve" else None
         reply = await subscribe(bob, "privacy-hides-in-list", pk)
     assert reply["response_status"] == 400
-    assert reply["errors"] == [
-        f"This can't be subscribed to: {action}() of the viewset is its own."
-    ]
+    assert reply["errors"] == [f"This can't be subscribed to: its {action}() is its own."]
 
 
 async def test_a_row_is_found_as_retrieve_finds_it(world):

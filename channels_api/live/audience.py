@@ -13,16 +13,16 @@ from ..threads import LIVE, run_in_thread
 from .log import Change
 from .members import Members
 from .operations import DELETE, merge
-from .reader import Reader, Rows
+from .reader import CHUNK, Reader, Rows
 from .view import View
 
 if TYPE_CHECKING:
     from .subscription import Subscription
 
-# Rows per query.
-CHUNK = 500
 # Seconds to wait after a read that failed.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
+# Changed rows that are remembered while reads fail.
+MAX_DIRTY = 10_000
 
 
 class Audience:
@@ -76,7 +76,7 @@ class Audience:
             self._split_if_due()
 
     async def _enter_row(self, subscription: Subscription, lookup: object) -> None:
-        pk = await run_in_thread(subscription.reader.find, lookup, owner=LIVE)
+        pk = await run_in_thread(subscription.reader.find, lookup, owner=subscription.reader.owner)
         subscription.row = pk
         self.members.add(subscription)
         self.view.remember(pk)
@@ -137,6 +137,7 @@ class Audience:
                 except Exception:
                     log_sometimes("Rows for subscribers to %s can't be read", self.reader.stream)
                     self._put_back(changes, late)
+                    self._give_up_if_too_late()
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
@@ -149,6 +150,12 @@ class Audience:
                 self._tell(changes, rows)
         finally:
             self._flusher = None
+
+    def _give_up_if_too_late(self) -> None:
+        if len(self._dirty) > MAX_DIRTY:
+            self._dirty.clear()
+            for subscription in self.members:
+                subscription.give_up()
 
     @property
     def _is_personal(self) -> bool:

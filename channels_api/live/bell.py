@@ -7,10 +7,12 @@ import atexit
 import os
 import threading
 from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
+from ..locks import new_lock
 from ..logs import log_sometimes
 from .log import Change, Hint, Position, Topic
 
@@ -68,6 +70,22 @@ def from_message(message: dict[str, Any]) -> Hint:
     )
 
 
+class Inline(ThreadPoolExecutor):
+    """Runs what it is given at once: for look-ups of host names in the sender's own thread.
+
+    Threads of an ordinary executor are gone when a process ends, just when the last hints of a
+    command are sent.
+    """
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as exc:
+            future.set_exception(exc)
+        return future
+
+
 class Sender:
     """One thread and one event loop for all hints of a process.
 
@@ -85,8 +103,9 @@ class Sender:
         threading.Thread(target=self._run, name="channels_api-bell", daemon=True).start()
 
     def put(self, hints: list[Hint]) -> None:
-        self._sent.clear()
+        # In this order: a sender that has just finished must not undo the clear.
         self._waiting.extend(hints)
+        self._sent.clear()
         self._loop.call_soon_threadsafe(self._wake.set)
 
     def finish(self) -> None:
@@ -96,6 +115,7 @@ class Sender:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
+        self._loop.set_default_executor(Inline(max_workers=1))
         self._loop.run_until_complete(self._send_for_ever())
 
     async def _send_for_ever(self) -> None:
@@ -122,7 +142,7 @@ class Sender:
 
 
 _current: Sender | None = None
-_lock = threading.Lock()
+_lock = new_lock()
 
 
 def _sender() -> Sender:

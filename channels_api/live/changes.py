@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,13 +9,14 @@ from django.apps import apps
 from django.db import connections, models, transaction
 from django.db.models.signals import post_delete, post_save
 
+from ..locks import new_lock
 from ..logs import log_sometimes
 from ..lookups import wire_pk
 from . import bell, hub
 from .log import Change, Topic, get_log
 from .operations import CREATE, DELETE, UPDATE, merge
 
-_publishing = threading.Lock()
+_publishing = new_lock()
 _watched: set[type[models.Model]] = set()
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import threading
 from collections.abc import Hashable
 
+from ..locks import new_lock
 from ..logs import log_sometimes, logger
 from .audience import Audience
 from .listener import Listener
@@ -15,14 +15,11 @@ from .log import Change, Hint, Position, Topic, get_log
 from .reader import Reader
 
 _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
-_hubs_lock = threading.Lock()
+_hubs_lock = new_lock()
 
 
 def _forget_hubs() -> None:
-    # They live on in the parent. Here, ringing them would write into the parent's event loops,
-    # and a lock that another thread held at the fork stays locked.
-    global _hubs_lock
-    _hubs_lock = threading.Lock()
+    # They live on in the parent: ringing them here would write into the parent's event loops.
     _hubs.clear()
 
 
@@ -46,6 +43,8 @@ def ring(hints: list[Hint]) -> None:
     with _hubs_lock:
         hubs = list(_hubs.values())
     for hub in hubs:
+        if not hub.needs(hints):
+            continue
         # RuntimeError: its loop is closed, nobody listens there any more.
         with contextlib.suppress(RuntimeError):
             hub.loop.call_soon_threadsafe(hub.hear_all, hints)
@@ -100,7 +99,16 @@ class Hub:
         audiences = self._topics[reader.topic].audiences
         if reader.key not in audiences:
             audiences[reader.key] = Audience(reader, on_empty=self._forget, on_split=self._split)
+        # The newest speaks for all: its user was loaded last.
+        audiences[reader.key].reader = reader
         return audiences[reader.key]
+
+    def needs(self, hints: list[Hint]) -> bool:
+        """Whether any topic is held here; asked from any thread.
+
+        A topic that is being entered just now reads its position later, and so covers the hints.
+        """
+        return any(hint.topic in self._topics for hint in hints)
 
     def hear_all(self, hints: list[Hint]) -> None:
         """Take several hints."""

@@ -1,19 +1,19 @@
-"""The log of changes: for each topic a numbered list of (pk, operation), the truth of page live.
+"""The log of changes: for each topic a numbered list of (pk, operation).
 
-Rings may be lost, doubled or reordered; what the log says happened.
+Rings may be lost, doubled or reordered; the log has it all in order.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import threading
 import uuid
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from ..locks import new_lock
 from ..settings import settings
 
 
@@ -87,7 +87,7 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self._name = uuid.uuid4().hex[:12]
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._tops: dict[Topic, int] = {}
         self._changes: dict[Topic, deque[tuple[int, Change]]] = {}
 

@@ -8,6 +8,9 @@ from typing import Protocol
 
 from .log import Topic
 
+# Rows per query.
+CHUNK = 500
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -36,6 +39,8 @@ class Reader(Protocol):
 
     stream: str
     topic: Topic
+    # Whose turn it is in the thread pool when a subscription begins.
+    owner: Hashable
     # Whether a row of the topic may be hidden from the reader.
     restricted: bool
 

@@ -83,6 +83,10 @@ class Subscription:
         else:
             self._remember(pk, action)
 
+    def give_up(self) -> None:
+        """Its events can't be told any more: the client has to begin anew."""
+        self._sink.too_slow()
+
     def take(self, limit: int) -> dict[int | str, str]:
         """Up to `limit` of the pks that are to be told, and how."""
         return {pk: self._pending.pop(pk) for pk in list(self._pending)[:limit]}
@@ -111,6 +115,7 @@ class Subscriptions:
         self._sink = sink
         self._items: dict[Key, tuple[Hub, Subscription]] = {}
         self._entering = 0
+        self._closed = False
 
     async def add(self, reader: Reader, action: str, lookup: object) -> Subscription:
         """Subscribe to all rows, or to the one that `lookup` names; the same twice is once.
@@ -129,10 +134,14 @@ class Subscriptions:
             )
         self._entering += 1
         try:
-            self._items[key] = await self._enter(reader, action, lookup)
+            item = await self._enter(reader, action, lookup)
         finally:
             self._entering -= 1
-        return self._items[key][1]
+        if self._closed:  # meanwhile: nobody would end it
+            self._end(*item)
+            raise LimitExceeded("The socket is being closed.")
+        self._items[key] = item
+        return item[1]
 
     async def _enter(self, reader: Reader, action: str, lookup: object) -> tuple[Hub, Subscription]:
         hub = get_hub()
@@ -159,7 +168,8 @@ class Subscriptions:
             subscription.resume()
 
     def close(self) -> None:
-        """End all of them."""
+        """End all of them, and those that are on their way."""
+        self._closed = True
         items, self._items = self._items, {}
         for item in items.values():
             self._end(*item)

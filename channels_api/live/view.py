@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Container
 
-from ..threads import LIVE, run_in_thread
+from ..threads import run_in_thread
 from .operations import CREATE, DELETE, UPDATE
 from .reader import Reader
 
@@ -52,7 +52,9 @@ class View:
         self._reads += 1
         this = asyncio.current_task()
         try:
-            visible = await run_in_thread(self._reader.visible, MAX_VISIBLE, owner=LIVE)
+            visible = await run_in_thread(
+                self._reader.visible, MAX_VISIBLE, owner=self._reader.owner
+            )
             if self._reading is this:  # else those who waited for it have left
                 self.pks.update(dict.fromkeys(visible.pks))
                 self.complete = visible.complete
