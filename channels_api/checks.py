@@ -11,12 +11,16 @@ from .settings import DEFAULTS
 
 # Where None could not mean "no limit".
 NEEDED = ("DEFAULT_PAGE_SIZE", "THREADS", "HISTORY_SIZE")
+# What need not be a whole number.
+TIMES = ("FRAME_RATE", "ACTION_TIMEOUT", "SEND_TIMEOUT")
 
 
 @register
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """E001: CHANNELS_API is no dict. E002: a key is unknown. E003: a value is of the wrong kind."""
-    configured = getattr(django_settings, "CHANNELS_API", None) or {}
+    configured = getattr(django_settings, "CHANNELS_API", None)
+    if configured is None:
+        return []
     if not isinstance(configured, dict):
         return [
             Error(
@@ -39,18 +43,21 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 def _bad_value(key: str) -> CheckMessage:
     nothing = " or None" if key not in NEEDED else ""
-    return Error(
-        f"CHANNELS_API[{key!r}] must be a number over 0{nothing}.",
-        hint="THREADS may be 0 as well, in tests." if key == "THREADS" else None,
-        id="channels_api.E003",
-    )
+    wanted = "a number" if key in TIMES else "a whole number"
+    hint = "THREADS may be 0 as well, in tests." if key == "THREADS" else None
+    what = f"{wanted} over 0{nothing}"
+    if key == "DEFAULT_PERMISSION_CLASSES":
+        what, hint = "a list or tuple, or None", "Its items are classes or dotted paths."
+    return Error(f"CHANNELS_API[{key!r}] must be {what}.", hint=hint, id="channels_api.E003")
 
 
 def _is_valid(key: str, configured: dict[str, Any]) -> bool:
-    if key not in DEFAULTS or key == "DEFAULT_PERMISSION_CLASSES":
-        return True
     value = configured[key]
+    if key not in DEFAULTS:
+        return True  # it has an error of its own
     if value is None:
         return key not in NEEDED
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and (value > 0 or (key == "THREADS" and value == 0))
+    if key == "DEFAULT_PERMISSION_CLASSES":
+        return isinstance(value, (list, tuple))
+    kinds = (int, float) if key in TIMES else (int,)
+    return type(value) in kinds and (value > 0 or (key == "THREADS" and value == 0))

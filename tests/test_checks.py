@@ -21,7 +21,7 @@ def test_nothing_is_wrong(configured):
     assert found(configured) == []
 
 
-@pytest.mark.parametrize("configured", [["THREADS"], "THREADS", 1, {"THREADS"}])
+@pytest.mark.parametrize("configured", [["THREADS"], [], "THREADS", 1, {"THREADS"}])
 def test_e001_no_dict(configured):
     (error,) = found(configured)
     assert error.id == "channels_api.E001"
@@ -42,19 +42,21 @@ def test_e002_unknown_keys():
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("key", "value", "must"),
     [
-        ("THREADS", None),
-        ("THREADS", -1),
-        ("FRAME_RATE", 0),
-        ("MAX_DEPTH", "32"),
-        ("MAX_DEPTH", True),
+        ("THREADS", None, "a whole number over 0"),
+        ("THREADS", -1, "a whole number over 0"),
+        ("THREADS", 2.5, "a whole number over 0"),
+        ("FRAME_RATE", 0, "a number over 0 or None"),
+        ("FRAME_BURST", 0.5, "a whole number over 0 or None"),
+        ("MAX_DEPTH", "32", "a whole number over 0 or None"),
+        ("MAX_DEPTH", True, "a whole number over 0 or None"),
+        ("DEFAULT_PERMISSION_CLASSES", "a.b", "a list or tuple, or None"),
     ],
 )
-def test_e003_values(key, value):
+def test_e003_values(key, value, must):
     """What would fail at each frame is said at the start."""
     (error,) = found({key: value})
     assert error.id == "channels_api.E003"
     assert error.is_serious()
-    nothing = "" if key == "THREADS" else " or None"
-    assert error.msg == f"CHANNELS_API[{key!r}] must be a number over 0{nothing}."
+    assert error.msg == f"CHANNELS_API[{key!r}] must be {must}."

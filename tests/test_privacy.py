@@ -15,6 +15,7 @@ from channels_api.requests import Handshake
 from tests.app.models import Question
 from tests.app.streams.privacy import MEMBERS, HidesInGetObject
 from tests.client import SocketClient, login_headers
+from tests.live_helpers import until
 
 WRITE = "privacy-write"
 
@@ -131,7 +132,9 @@ async def test_what_is_allowed_of_one_row_is_not_of_another(world):
         assert told(await bob.receive()) == ("update", row.pk, "still bob's")
 
 
-@pytest.mark.parametrize("stream", ["privacy-by-property", "privacy-initial"])
+@pytest.mark.parametrize(
+    "stream", ["privacy-by-property", "privacy-initial", "privacy-setup", "privacy-init"]
+)
 async def test_two_users_in_one_process(world, stream):
     """What a property, or state of `initial()`, makes of the user is that user's alone."""
     async with (
@@ -147,6 +150,69 @@ async def test_two_users_in_one_process(world, stream):
         # Nothing more for ann: her next frame is that of her next change.
         await change(writer, world.rows["ann"], question_text="again")
         assert told(await ann.receive()) == ("update", world.rows["ann"].pk, "again")
+
+
+async def test_one_user_at_two_tenants(world):
+    """The sockets of a user share what they see only where their handshakes are alike."""
+    stream, bob = "privacy-header", world.cookies["bob"]
+    async with (
+        SocketClient(world.url, headers={**bob, "X-Tenant": "one"}) as one,
+        SocketClient(world.url, headers={**bob, "X-Tenant": "two"}) as two,
+        SocketClient(world.url) as writer,
+    ):
+        for client in (one, two):
+            assert (await subscribe(client, stream))["response_status"] == 200
+        for text in ("one", "two"):
+            await writer.request(WRITE, "create", data={"question_text": text})
+        assert told(await one.receive())[2] == "one"
+        assert told(await two.receive())[2] == "two"
+
+
+@pytest.mark.parametrize(
+    ("stream", "row", "sentence"),
+    [
+        ("privacy-own-list", False, "its list() is its own."),
+        ("privacy-own-list", True, "its retrieve() is its own."),
+        ("privacy-own-pages", False, "its pages are its own."),
+        ("privacy-own-lists", False, "its lists are serialized otherwise."),
+    ],
+)
+async def test_what_a_binding_hides_in_list_is_not_guessed(world, stream, row, sentence):
+    async with world.sockets() as (bob, _):
+        reply = await subscribe(bob, stream, world.rows["bob"].pk if row else None)
+    assert reply["response_status"] == 400
+    assert reply["errors"] == [f"This can't be subscribed to: {sentence}"]
+
+
+async def test_a_named_audience_does_not_mix_list_and_retrieve(world):
+    """Whoever comes first: a row that list hides is for those who subscribed to it."""
+    stream, row = "privacy-shared-by-name", world.rows["ann"]
+    await Question.objects.filter(pk=row.pk).aupdate(published=False)
+    async with SocketClient(world.url) as first, world.sockets() as (bob, writer):
+        assert (await subscribe(first, stream, row.pk))["response_status"] == 200
+        assert (await subscribe(bob, stream))["response_status"] == 200
+        await change(writer, row, question_text="a draft")
+        await change(writer, world.rows["bob"], question_text="published")
+        assert told(await first.receive()) == ("update", row.pk, "a draft")
+        assert told(await bob.receive()) == ("update", world.rows["bob"].pk, "published")
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+async def test_a_row_that_no_frame_can_hold(app_server, transactional_db, kind):
+    """It is logged and not told; daphne would end the socket, and its client wait for ever."""
+    server = app_server(kind, channels_api={"MAX_REPLY_BYTES": 1500})
+    url = server.url + "ws/"
+    async with SocketClient(url) as client, SocketClient(url) as writer:
+        assert (await subscribe(client, "documents"))["response_status"] == 200
+        large = await writer.request("documents", "create", data={"title": "\u20ac" * 200})
+        pk = large["data"]["id"]
+
+        async def logged() -> bool:
+            return "can't be made into an event" in server.log
+
+        await until(logged)
+        small = await writer.request("documents", "patch", pk=pk, data={"title": "s"})
+        assert (await client.receive())["payload"]["data"] == small["data"]
 
 
 async def test_a_row_that_fails_to_be_shown_is_not_deleted(world):

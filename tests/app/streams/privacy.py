@@ -91,6 +91,61 @@ class NeedsInitial(Base, ModelViewSet):
         return super().get_queryset().filter(owner=self.owner)
 
 
+class BySetup(Base, ModelViewSet):
+    def setup(self, request, *args, **kwargs):
+        super().setup(request, *args, **kwargs)
+        self.queryset = Question.objects.filter(owner=request.user.pk)
+
+
+class ByInit(Base, ResourceBinding):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.queryset = Question.objects.filter(owner=self.handshake.user.pk)
+
+
+class ByHeader(Base, ResourceBinding):
+    """One user at two tenants."""
+
+    def get_queryset(self):
+        return super().get_queryset().filter(question_text=self.request.headers["X-Tenant"])
+
+
+class OwnList(Base, ResourceBinding):
+    def list(self, data=None, **kwargs):
+        return []
+
+    def retrieve(self, pk, data=None, **kwargs):
+        return {}
+
+
+class OwnPages(Base, ResourceBinding):
+    def paginate_queryset(self, queryset):
+        return super().paginate_queryset(queryset.filter(published=True))
+
+
+class EmptyLists(serializers.ListSerializer):
+    def to_representation(self, data):
+        return []
+
+
+class ListsOtherwise(QuestionSerializer):
+    class Meta(QuestionSerializer.Meta):
+        list_serializer_class = EmptyLists
+
+
+class OwnLists(Base, ResourceBinding):
+    serializer_class = ListsOtherwise
+
+
+class SharedByName(Base, ResourceBinding):
+    def audience(self):
+        return "everybody"
+
+    def get_queryset(self):
+        rows = super().get_queryset()
+        return rows.filter(published=True) if self.action == "list" else rows
+
+
 class Nested(Base, ResourceBinding):
     """A refusal in the queryset, as nested routes have it."""
 
@@ -154,6 +209,13 @@ CONSUMERS = {
     "privacy-by-key": ByKey,
     "privacy-by-property": ByProperty,
     "privacy-initial": NeedsInitial,
+    "privacy-setup": BySetup,
+    "privacy-init": ByInit,
+    "privacy-header": ByHeader,
+    "privacy-own-list": OwnList,
+    "privacy-own-pages": OwnPages,
+    "privacy-own-lists": OwnLists,
+    "privacy-shared-by-name": SharedByName,
     "privacy-nested": Nested,
     "privacy-failing": Failing,
     "privacy-fails-afterwards": FailsAfterwards,
