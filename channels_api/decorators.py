@@ -59,6 +59,10 @@ def list_action(
 def _action(
     detail: bool, name: str | None, method: str, concurrent: bool, overrides: Mapping[str, Any]
 ) -> Callable[[Handler], Handler]:
+    if callable(name):
+        raise ImproperlyConfigured(
+            f"{name.__name__}: write @{'detail' if detail else 'list'}_action(), with parentheses."
+        )
     if method.upper() not in METHODS:
         raise ImproperlyConfigured(f"{method!r} is not one of {', '.join(sorted(METHODS))}.")
 

@@ -7,10 +7,13 @@ from typing import Any, ClassVar
 
 from channels.consumer import AsyncConsumer
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models import QuerySet
 from rest_framework.viewsets import ViewSetMixin
 
 from .bindings import ResourceBindingBase
 from .connection import Connection, Streams
+from .live.changes import watch
+from .logs import logger
 from .viewsets import binding_from_viewset
 
 
@@ -26,11 +29,27 @@ class WebsocketDemultiplexer(AsyncConsumer):
 
     streams: ClassVar[Streams] = {}
 
+    def __init__(self, *args: Any) -> None:
+        if args:  # what a route passes to an application
+            raise ImproperlyConfigured(
+                f"Put {type(self).__name__}.as_asgi() into the route, not the class."
+            )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Here as well, for processes that import the class and serve no sockets.
+        for _, consumer in _named(cls):
+            queryset = getattr(consumer, "queryset", None)
+            if isinstance(queryset, QuerySet):
+                watch(queryset.model)
+
     @classmethod
     def as_asgi(cls, **initkwargs: Any) -> Any:
         """The ASGI application. Raises ImproperlyConfigured for what can't be a stream."""
         # Here, where the project is being started, and not for each socket.
         cls.streams = streams = {}
+        if not cls.consumers:
+            logger.warning("%s has no consumers: it can answer nothing.", cls.__name__)
         for stream, binding in _streams(cls):
             if stream in streams:
                 raise ImproperlyConfigured(f"{cls.__name__} has two bindings for {stream!r}.")
@@ -83,14 +102,15 @@ class WebsocketDemultiplexer(AsyncConsumer):
         await self.send({"type": "websocket.close", "code": int(code)})
 
 
-def _streams(demultiplexer: type[WebsocketDemultiplexer]) -> Iterable[tuple[str, Any]]:
+def _named(demultiplexer: type[WebsocketDemultiplexer]) -> Iterable[tuple[Any, Any]]:
     consumers = demultiplexer.consumers
-    items = (
-        consumers.items()
-        if isinstance(consumers, Mapping)
-        else [(getattr(consumer, "stream", None), consumer) for consumer in consumers]
-    )
-    for stream, consumer in items:
+    if isinstance(consumers, Mapping):
+        return consumers.items()
+    return [(getattr(consumer, "stream", None), consumer) for consumer in consumers]
+
+
+def _streams(demultiplexer: type[WebsocketDemultiplexer]) -> Iterable[tuple[str, Any]]:
+    for stream, consumer in _named(demultiplexer):
         if not isinstance(stream, str) or not stream:
             raise ImproperlyConfigured(f"{demultiplexer.__name__}: {consumer!r} needs a stream.")
         yield stream, _binding(demultiplexer, stream, consumer)

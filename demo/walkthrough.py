@@ -127,6 +127,8 @@ def walk(actor, watcher):
 
 def open_socket(address):
     parts = urlsplit(address)
+    if parts.scheme not in ("http", "https"):
+        sys.exit(f"The address must begin with http:// or https://, and {address!r} does not.")
     scheme = {"http": "ws", "https": "wss"}[parts.scheme]
     # Browsers say by themselves where a page came from. A script has to, or is not let in.
     origin = f"{parts.scheme}://{parts.netloc}"

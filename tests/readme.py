@@ -12,8 +12,31 @@ BLOCK = re.compile(
     r"^\.\. code-block:: \w+\n    :caption: (?P<caption>.+)\n\n(?P<code>(?:    .*\n|\n)+)", re.M
 )
 
-# What a project has besides, written by `django-admin startproject`.
-REST_OF_SETTINGS = """
+# What stands before it, written by `django-admin startproject`.
+SETTINGS = """
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+STATIC_URL = "static/"
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [{
+    "BACKEND": "django.template.backends.django.DjangoTemplates",
+    "APP_DIRS": True,
+    "OPTIONS": {"context_processors": [
+        "django.template.context_processors.request",
+        "django.contrib.auth.context_processors.auth",
+        "django.contrib.messages.context_processors.messages",
+    ]},
+}]
 SECRET_KEY = "only for tests"
 DEBUG = True
 ALLOWED_HOSTS = ["127.0.0.1"]
@@ -21,6 +44,11 @@ ROOT_URLCONF = "proj.urls"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}
+"""
+URLS = """
+from django.contrib import admin
+from django.urls import path
+urlpatterns = [path("admin/", admin.site.urls)]
 """
 MANAGE = """
 import os, sys
@@ -42,8 +70,8 @@ def blocks() -> dict[str, str]:
 def write_project(directory: Path) -> None:
     """The quickstart's files, and those that every project has."""
     files = {caption: code for caption, code in blocks().items() if caption.endswith(".py")}
-    files["proj/settings.py"] += REST_OF_SETTINGS
-    files |= {"manage.py": MANAGE, "proj/urls.py": "urlpatterns = []\n"}
+    files["proj/settings.py"] = SETTINGS + files["proj/settings.py"]
+    files |= {"manage.py": MANAGE, "proj/urls.py": URLS}
     files |= {"proj/__init__.py": "", "polls/__init__.py": ""}
     for name, code in files.items():
         path = directory / name

@@ -8,12 +8,14 @@ import websockets
 from django.core.exceptions import ImproperlyConfigured
 from rest_framework import permissions as drf_permissions
 from rest_framework.views import APIView
+from rest_framework.viewsets import ModelViewSet
 
 from channels_api.bindings import ResourceBinding
 from channels_api.demultiplexer import WebsocketDemultiplexer
+from channels_api.live import changes
 from channels_api.permissions import AllowAny, IsAuthenticated
 from channels_api.settings import default_permission_classes
-from tests.app.models import Document, Question
+from tests.app.models import Document, Question, Tag
 from tests.app.serializers import QuestionSerializer
 from tests.app.streams.basic import QuestionBinding, QuestionViewSet
 from tests.app.streams.classic import SECRET
@@ -315,3 +317,25 @@ async def test_it_serves_nothing_but_websockets():
     application = demultiplexer([QuestionBinding]).as_asgi()
     with pytest.raises(ImproperlyConfigured, match="ProtocolTypeRouter"):
         await application({"type": "http"}, None, None)
+
+
+async def test_the_class_in_a_route_is_told_from_the_application():
+    with pytest.raises(ImproperlyConfigured, match="as_asgi\\(\\) into the route"):
+        demultiplexer({"a": QuestionBinding})({"type": "websocket"}, None, None)
+
+
+def test_a_demultiplexer_without_consumers_is_complained_of(caplog):
+    """A misspelt name would otherwise show as a 404 for each frame."""
+    demultiplexer({}).as_asgi()
+    assert "has no consumers" in caplog.text
+
+
+def test_the_models_of_viewsets_are_watched_where_the_class_is_imported():
+    """For processes that serve no sockets: workers, shells."""
+
+    class TagViewSet(ModelViewSet):
+        queryset = Tag.objects.all()
+
+    changes._watched.discard(Tag)  # noqa: SLF001
+    demultiplexer({"tags": TagViewSet})
+    assert Tag in changes._watched  # noqa: SLF001

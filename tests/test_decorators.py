@@ -175,3 +175,13 @@ class TestActions:
             "subscribe": "GET",
             "unsubscribe": "GET",
         }
+
+
+@decorators
+def test_parentheses_that_were_forgotten_are_asked_for(decorator):
+    """Without this the method would be no action, and nobody would say why."""
+    with pytest.raises(ImproperlyConfigured, match=r"publish: write @.*_action\(\), with"):
+
+        @decorator
+        def publish(self, **kwargs):
+            pass

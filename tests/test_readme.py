@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from channels.layers import ChannelLayerManager
+from django.test import override_settings
 
 from channels_api.settings import DEFAULTS
 from tests import readme
@@ -41,8 +43,18 @@ def test_settings():
     assert namespace["CHANNELS_API"] == DEFAULTS
 
 
+def test_channel_layer():
+    """It can be made as it stands there."""
+    namespace: dict = {}
+    exec(readme.blocks()["channel layer"], namespace)  # noqa: S102 - the README is ours
+    with override_settings(CHANNEL_LAYERS=namespace["CHANNEL_LAYERS"]):
+        layer = ChannelLayerManager()["default"]
+    assert layer.hosts == [{"address": "redis://127.0.0.1:6379", "socket_timeout": None}]
+
+
 def test_code_is_in_blocks_that_run():
     """A block without a caption, or with an unknown one, would be tested by nobody."""
     files = {caption for caption in readme.blocks() if caption.endswith(".py")}
-    assert readme.blocks().keys() - files == {"what it prints", "settings"}
+    others = {"what it prints", "settings", "channel layer"}
+    assert readme.blocks().keys() - files == others
     assert readme.README.read_text().count(".. code-block::") == len(readme.blocks())

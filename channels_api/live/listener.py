@@ -14,6 +14,8 @@ from .log import Hint, Topic
 # Seconds that a subscriber waits for the layer before it is served without it.
 TIMEOUT = 2.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+# Seconds without a message that are no sign of trouble.
+SHORTEST_WAIT = 1.0
 
 
 class Listener:
@@ -75,15 +77,22 @@ class Listener:
                 self._joined.discard(topic)
 
     async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE
         settled = await self._try_to_settle()
         while True:
+            began = loop.time()
             try:
                 if settled:
                     self._pass_on(await self._layer.receive(self._channel))
                     pause = FIRST_PAUSE
                     continue
-            except Exception:
+            except Exception as exc:
+                # redis-py ends a read after 5 s by default, which is when channels_redis would
+                # have begun anew: nothing came, and nothing is wrong. By name: it is an error of
+                # redis-py's own. One that comes at once is an outage.
+                if type(exc).__name__ == "TimeoutError" and loop.time() - began > SHORTEST_WAIT:
+                    continue
                 log_sometimes("The channel layer can't be heard; trying again")
             # Full jitter, so that the processes of a site don't return to a layer together.
             await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
