@@ -4,6 +4,8 @@
 Each rule of the live core is taken away once, and the same schedules have to notice it.
 """
 
+import os
+
 import pytest
 
 from channels_api.live import audience as audience_module
@@ -17,8 +19,9 @@ from channels_api.live.view import View
 from tests.live_schedules import BrokenPromiseError, Schedule
 from tests.live_world import ClocklessLoop, Reads, World
 
-#: Schedules of one run, and those within which a mutant has to be caught.
-SEEDS = 1000
+#: Schedules of one run (TEST_SEEDS=20000 for many more), and those within which a mutant has to be
+#: caught.
+SEEDS = int(os.environ.get("TEST_SEEDS", "1000"))
 MUTANT_SEEDS = 5000
 
 
