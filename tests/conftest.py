@@ -86,3 +86,19 @@ def server(request, app_server, transactional_db) -> AppServer:
     and with SQLite it could not write a single row until the test is over.
     """
     return app_server(request.param)
+
+
+@pytest.fixture
+def people(transactional_db):
+    """The users of the tests of policies, by name."""
+    from tests.policies_world import make_people  # noqa: PLC0415 - models, not there yet above
+
+    return make_people()
+
+
+@pytest.fixture
+def rows(people):
+    """The questions of the tests of policies."""
+    from tests.policies_world import Rows  # noqa: PLC0415 - as above
+
+    return Rows(people)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.app.models import Question
 from tests.app.streams.twins import TWINS
 from tests.client import ABSENT, SocketClient
-from tests.policies_world import Rows, make_people
+from tests.policies_world import Rows
 
 #: The method and the path of each action; `{pk}` is a row's.
 ROUTES = {
@@ -218,16 +218,6 @@ def without_digits(errors: list) -> list:
 
 def report(differences) -> str:
     return "\n".join(differences)
-
-
-@pytest.fixture
-def people(transactional_db):
-    return make_people()
-
-
-@pytest.fixture
-def rows(people):
-    return Rows(people)
 
 
 @pytest.fixture

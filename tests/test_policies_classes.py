@@ -13,8 +13,6 @@ from tests.policies_world import (
     FORBIDDEN,
     NO_CREDENTIALS,
     NOT_FOUND,
-    Rows,
-    make_people,
     reply,
 )
 
@@ -280,16 +278,6 @@ PAGINATION_CASES = [
     ),
 ]
 TABLE = [*PERMISSION_CASES, *CLASSIC_CASES, *FILTER_CASES, *PAGINATION_CASES]
-
-
-@pytest.fixture
-def people(transactional_db):
-    return make_people()
-
-
-@pytest.fixture
-def rows(people):
-    return Rows(people)
 
 
 def name_of(case):

@@ -6,23 +6,13 @@ import re
 import pytest
 
 from tests.client import SocketClient
-from tests.policies_world import NO_CREDENTIALS, Rows, make_people, reply
+from tests.policies_world import NO_CREDENTIALS, reply
 
 THROTTLED = re.compile(r"Request was throttled\. Expected available in (\d+) seconds\.")
 # Addresses for documentation (RFC 5737): each test has its own, so none finds another's counts.
 ADDRESSES = (f"198.51.100.{number}" for number in itertools.count(1))
 # All of 127.0.0.0/8 is this machine.
 LOOPBACKS = (f"127.0.0.{number}" for number in itertools.count(2))
-
-
-@pytest.fixture
-def people(transactional_db):
-    return make_people()
-
-
-@pytest.fixture
-def rows(people):
-    return Rows(people)
 
 
 def from_address(address, headers=None):

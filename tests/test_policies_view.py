@@ -3,7 +3,7 @@
 import pytest
 
 from tests.client import SocketClient
-from tests.policies_world import Rows, make_people, reply
+from tests.policies_world import reply
 
 #: Action on the wire: DRF's name of it, its HTTP method, and whether it is about one row.
 SEEN_AS = {
@@ -23,16 +23,6 @@ SEEN_AS = {
     "put_something": ("put_something", "PUT", False),
 }
 DATA = {"action": "update", "votes": 5}
-
-
-@pytest.fixture
-def people(transactional_db):
-    return make_people()
-
-
-@pytest.fixture
-def rows(people):
-    return Rows(people)
 
 
 @pytest.mark.parametrize("action", SEEN_AS)

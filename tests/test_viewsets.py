@@ -7,21 +7,11 @@ import pytest
 from tests.app.models import Document, Question, Tag
 from tests.app.streams import Demultiplexer
 from tests.client import SocketClient
-from tests.policies_world import FORBIDDEN, NO_CREDENTIALS, NOT_FOUND, Rows, make_people, reply
+from tests.policies_world import FORBIDDEN, NO_CREDENTIALS, NOT_FOUND, reply
 
 INVALID_ACTION = ["Invalid Action"]
 STANDARD = {"create", "retrieve", "list", "update", "patch", "delete"}
 SUBSCRIBING = {"subscribe", "unsubscribe"}
-
-
-@pytest.fixture
-def people(transactional_db):
-    return make_people()
-
-
-@pytest.fixture
-def rows(people):
-    return Rows(people)
 
 
 @pytest.fixture
