@@ -93,12 +93,6 @@ class ActionTimeout(drf.APIException):
     default_code = "action_timeout"
 
 
-KNOWN = (
-    *(FrameError, drf.APIException, Http404, DjangoPermissionDenied),
-    *(SuspiciousOperation, BadRequest),
-)
-
-
 class Overloaded(drf.APIException):
     """More work waits in this process than it will get to in time."""
 
@@ -135,6 +129,12 @@ def error_reply(exc: BaseException) -> tuple[int, list[Any]]:
     if isinstance(exc, drf.APIException):
         return exc.status_code, format_errors(exc.detail)
     return status.HTTP_500_INTERNAL_SERVER_ERROR, _unexpected(exc)
+
+
+KNOWN = (
+    *(FrameError, drf.APIException, Http404, DjangoPermissionDenied),
+    *(SuspiciousOperation, BadRequest),
+)
 
 
 def is_known(exc: BaseException) -> bool:

@@ -126,9 +126,8 @@ class BindingReader:
         # The primary, whatever replica the router would read from: it has what was committed.
         get_queryset = target.get_queryset
         target.get_queryset = lambda: get_queryset().using(self.topic.alias)
-        # Made once, and not for each row.
-        permissions = target.get_permissions()
-        target.get_permissions = lambda: permissions
+        # Made once, when they are first asked for, and not for each row.
+        target.get_permissions = functools.cache(target.get_permissions)
         return binding
 
     def _rows(

@@ -17,6 +17,7 @@ from .decorators import Action, is_async_callable
 from .exceptions import InvalidAction
 from .mixins import SubscribeModelMixin
 from .pagination import BarePagination
+from .policies import OWN
 from .requests import READING_METHODS
 
 # Actions on the wire: the viewset's method, whether it is for one row, its HTTP method.
@@ -96,7 +97,9 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
     def filter_queryset(self, queryset: Any) -> Any:
         return self.view.filter_queryset(queryset)
 
-    def get_object(self, pk: Any = None) -> Any:
+    def get_object(self, pk: Any = OWN) -> Any:
+        if pk is not OWN:
+            self.pk = self.canonical_pk(pk)
         self.view.kwargs = self.kwargs
         return self.view.get_object()
 

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
@@ -23,7 +24,9 @@ To try the socket by hand, paste this into the browser's console on that page:
 ws.onmessage = event => console.log(event.data); \
 ws.onopen = () => ws.send(JSON.stringify({{stream: "questions", payload: {{action: "list"}}}}))
 
-Or, with `pip install websockets`:  python demo/walkthrough.py {address}
+Or, from a script that shows all of it:
+
+    {python} -m pip install websockets && {python} demo/walkthrough.py {address}
 """
 
 
@@ -41,7 +44,8 @@ class Command(BaseCommand):
         require_free(port)
         call_command("migrate", interactive=False, verbosity=0)
         fill_in()
-        self.stdout.write(BANNER.format(address=f"http://{HOST}:{port}"))
+        address, python = f"http://{HOST}:{port}", os.path.relpath(sys.executable)
+        self.stdout.write(BANNER.format(address=address, python=python))
         self.stdout.flush()  # a pipe would keep it back for as long as the server runs
         # Daphne's runserver. Without its reloader there is one process, as promised; and the
         # reloader would start this very command again, port check and all. To work on the demo,
