@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 
 import pytest
 from channels.layers import get_channel_layer
@@ -18,12 +19,18 @@ from tests.live_world import TOPIC, Reads, Row, TableReader, World, clockless, s
 
 
 @pytest.fixture
-def layer(settings, monkeypatch) -> TroubledLayer:
+def layer(settings, monkeypatch) -> Iterator[TroubledLayer]:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "tests.live_layers.TroubledLayer"}}
     monkeypatch.setattr(logs, "_last", {})
+    # A sender of its own, which is done before the next test: what it had left would be sent there.
+    monkeypatch.setattr(bell, "_current", None)
+    monkeypatch.setattr(bell, "TIMEOUT", 0.5)
     layer = get_channel_layer()
     assert isinstance(layer, TroubledLayer)
-    return layer
+    yield layer
+    layer.mode = "works"
+    if bell._current is not None:  # noqa: SLF001
+        bell._current.finish()  # noqa: SLF001
 
 
 @pytest.fixture
@@ -61,26 +68,24 @@ def message(pk: int, seq: int = 1) -> dict:
 @pytest.mark.parametrize("mode", ["fails", "hangs"])
 def test_a_layer_in_trouble_neither_fails_nor_blocks_a_save(layer, mode, monkeypatch, caplog):
     monkeypatch.setattr(bell, "PAUSE", 0.01)
-    monkeypatch.setattr(bell, "_current", None)
     changes.watch(Question)
     layer.mode = mode
-    for text in "abc":
-        Question.objects.create(question_text=text)
+    pks = {Question.objects.create(question_text=text).pk for text in "abc"}
     assert Question.objects.count() == 3
     until(layer.called.is_set)
     if mode == "hangs":
-        # All three were saved, and the layer has not taken a single one of their rings.
-        assert layer.sent == []
+        # All three were saved, and the layer has not taken a single one of their rings. (Those of
+        # other tests may still be on their way, by threads of their own.)
+        assert not pks & {message["pk"] for _, message in layer.sent}
         layer.mode = "works"
 
 
 def test_a_layer_in_trouble_is_complained_of_once_a_minute(layer, monkeypatch, caplog):
     monkeypatch.setattr(bell, "PAUSE", 0)
-    monkeypatch.setattr(bell, "_current", None)
     layer.mode = "fails"
     hint = Hint(TOPIC, Position("here", 1), Change(1, "create"))
     bell.ring([hint] * 5)
-    until(lambda: layer.calls["group_send"] == 5)
+    until(lambda: layer.calls["group_send"] >= 5)
     assert complaints(caplog) == [
         "The channel layer does not take hints; other processes hear later"
     ]
@@ -89,7 +94,6 @@ def test_a_layer_in_trouble_is_complained_of_once_a_minute(layer, monkeypatch, c
 def test_rings_go_on_after_a_layer_that_hung(layer, monkeypatch):
     monkeypatch.setattr(bell, "PAUSE", 0)
     monkeypatch.setattr(bell, "TIMEOUT", 0.05)
-    monkeypatch.setattr(bell, "_current", None)
     layer.mode = "hangs"
     hint = Hint(TOPIC, Position("here", 1), Change(1, "create"))
     bell.ring([hint])

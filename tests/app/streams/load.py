@@ -102,6 +102,7 @@ class LoadBinding(HoldMixin, ResourceBindingBase):
     @list_action()
     async def given_up(self, data=None, **kwargs):
         """How many sockets there are that no frame is sent to any more."""
+        gc.collect()  # those of sockets that are gone may still be there, in cycles
         writers = [each for each in gc.get_objects() if type(each) is Writer]
         return sum(not each.is_open for each in writers)
 
