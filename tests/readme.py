@@ -8,8 +8,11 @@ import textwrap
 from pathlib import Path
 
 README = Path(__file__).resolve().parent.parent / "README.rst"
+# A block, and the end of the line before it, which says what it is.
 BLOCK = re.compile(
-    r"^\.\. code-block:: \w+\n    :caption: (?P<caption>.+)\n\n(?P<code>(?:    .*\n|\n)+)", re.M
+    r"(?:^|[`\s])(?P<caption>[\w./]+\.py|[A-Z][\w ]+)(?:``)?:\n\n"
+    r"\.\. code-block:: \w+\n\n(?P<code>(?:    .*\n|\n)+)",
+    re.M,
 )
 
 # What stands before it, written by `django-admin startproject`.
@@ -59,7 +62,7 @@ execute_from_command_line(sys.argv)
 
 
 def blocks() -> dict[str, str]:
-    """The README's code blocks by their captions."""
+    """The README's code blocks by the file's name, or by the words that stand before them."""
     text = README.read_text()
     return {
         match["caption"]: textwrap.dedent(match["code"]).strip() + "\n"

@@ -33,28 +33,28 @@ def test_quickstart(tmp_path, kind):
         script = (tmp_path / "try_it.py").read_text()
         (tmp_path / "try_it.py").write_text(script.replace("8000", str(server.port)))
         printed = readme.run(tmp_path, "try_it.py")
-    assert printed.splitlines() == readme.blocks()["what it prints"].splitlines()
+    assert printed.splitlines() == readme.blocks()["It prints"].splitlines()
 
 
 def test_settings():
     """All settings are there, with the defaults that they have."""
     namespace: dict = {}
-    exec(readme.blocks()["settings"], namespace)  # noqa: S102 - the README is ours
+    exec(readme.blocks()["These are the defaults"], namespace)  # noqa: S102 - the README is ours
     assert namespace["CHANNELS_API"] == DEFAULTS
 
 
 def test_channel_layer():
     """It can be made as it stands there."""
     namespace: dict = {}
-    exec(readme.blocks()["channel layer"], namespace)  # noqa: S102 - the README is ours
+    exec(readme.blocks()["For example"], namespace)  # noqa: S102 - the README is ours
     with override_settings(CHANNEL_LAYERS=namespace["CHANNEL_LAYERS"]):
         layer = ChannelLayerManager()["default"]
     assert layer.hosts == [{"address": "redis://127.0.0.1:6379", "socket_timeout": None}]
 
 
 def test_code_is_in_blocks_that_run():
-    """A block without a caption, or with an unknown one, would be tested by nobody."""
+    """A block without a name, or with an unknown one, would be tested by nobody."""
     files = {caption for caption in readme.blocks() if caption.endswith(".py")}
-    others = {"what it prints", "settings", "channel layer"}
+    others = {"It prints", "These are the defaults", "For example"}
     assert readme.blocks().keys() - files == others
     assert readme.README.read_text().count(".. code-block::") == len(readme.blocks())
