@@ -55,7 +55,7 @@ class BindingReader:
         self._audience = binding.audience()
         self._by_default = binding.audience_is_default()
         queryset = binding.filter_queryset(binding.get_queryset())
-        check_subscribable(queryset)
+        check_rows_have_keys(queryset)
         model = queryset.model
         alias = queryset._db or router.db_for_write(model)  # noqa: SLF001
         self.stream = binding.stream or ""
@@ -225,7 +225,7 @@ def _representation(binding: ResourceBindingBase) -> Callable[[Any], Any]:
     return binding.serialize_data
 
 
-def check_subscribable(queryset: Any) -> None:
+def check_rows_have_keys(queryset: Any) -> None:
     """Raise NotSubscribable where rows can't be read again by their keys."""
     query = queryset.query
     if query.is_sliced or query.combinator or queryset._fields is not None:

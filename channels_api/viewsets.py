@@ -62,11 +62,6 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
         view.setup(self.request, **self.kwargs)
         return view
 
-    def check_access(self) -> None:
-        if self.available_action is None:
-            raise InvalidAction
-        self.view.check_permissions(self.request)
-
     def check_policies(self) -> None:
         if self.available_action is None:
             raise InvalidAction

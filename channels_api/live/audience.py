@@ -45,7 +45,7 @@ class Audience:
         self._on_empty = on_empty
         self._on_split = on_split
         self.members = Members()
-        self.view = View(reader, on_loaded=self._wake)
+        self.view = View(restricted=reader.restricted, on_loaded=self._wake)
         self._entering: dict[Subscription, list[Change]] = {}
         self._dirty: dict[int | str, str] = {}
         self._lagging: dict[Subscription, None] = {}
@@ -60,7 +60,7 @@ class Audience:
         try:
             if lookup is None:
                 self.members.add(subscription)
-                await self.view.load()
+                await self.view.load(subscription.reader)
             else:
                 await self._enter_row(subscription, lookup)
         except BaseException:
@@ -69,6 +69,8 @@ class Audience:
             self._wake()
             raise
         del self._entering[subscription]
+        # The newest of those who were let in speaks for all: its user was loaded last.
+        self.reader = subscription.reader
         if subscription.row is not None:
             # Changes of the row since it was looked up went past: nobody knew that it mattered.
             self.mark(change for change in changes if change.pk == subscription.row)

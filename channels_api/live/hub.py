@@ -99,8 +99,6 @@ class Hub:
         audiences = self._topics[reader.topic].audiences
         if reader.key not in audiences:
             audiences[reader.key] = Audience(reader, on_empty=self._forget, on_split=self._split)
-        # The newest speaks for all: its user was loaded last.
-        audiences[reader.key].reader = reader
         return audiences[reader.key]
 
     def needs(self, hints: list[Hint]) -> bool:

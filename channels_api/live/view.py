@@ -17,13 +17,13 @@ MAX_VISIBLE = 10_000
 class View:
     """The pks that were visible when they were last told of.
 
-    By it a row that enters or leaves what the audience may see is a create or a delete. A reader
-    that nothing can be hidden from does without. `complete` is False where there are more than
-    MAX_VISIBLE.
+    By it a row that enters or leaves what the audience may see is a create or a delete. An audience
+    that nothing can be hidden from, which is not `restricted`, does without. `complete` is False
+    where there are more than MAX_VISIBLE.
     """
 
-    def __init__(self, reader: Reader, *, on_loaded: Callable[[], None]) -> None:
-        self._reader = reader
+    def __init__(self, *, restricted: bool, on_loaded: Callable[[], None]) -> None:
+        self._restricted = restricted
         self._on_loaded = on_loaded
         self.pks: dict[int | str, None] = {}
         self.complete = True
@@ -39,22 +39,20 @@ class View:
         """
         return self._reads > 0
 
-    async def load(self) -> None:
+    async def load(self, reader: Reader) -> None:
         """Read what is visible, once for all who wait for it."""
-        if not self._reader.restricted:
+        if not self._restricted:
             return
         if self._reading is None:
-            self._reading = asyncio.ensure_future(self._read())
+            self._reading = asyncio.ensure_future(self._read(reader))
         # Shielded: others may wait for it too.
         await asyncio.shield(self._reading)
 
-    async def _read(self) -> None:
+    async def _read(self, reader: Reader) -> None:
         self._reads += 1
         this = asyncio.current_task()
         try:
-            visible = await run_in_thread(
-                self._reader.visible, MAX_VISIBLE, owner=self._reader.owner
-            )
+            visible = await run_in_thread(reader.visible, MAX_VISIBLE, owner=reader.owner)
             if self._reading is this:  # else those who waited for it have left
                 self.pks.update(dict.fromkeys(visible.pks))
                 self.complete = visible.complete
@@ -68,7 +66,7 @@ class View:
 
     def remember(self, pk: int | str) -> None:
         """A row was shown."""
-        if self._reader.restricted:
+        if self._restricted:
             self.pks[pk] = None
             if len(self.pks) > MAX_VISIBLE:
                 del self.pks[next(iter(self.pks))]
@@ -91,7 +89,7 @@ class View:
 
     def decide(self, pk: int | str, operation: str, *, present: bool) -> str | None:
         """What a change was to the audience; None where it is none of its business."""
-        if not self._reader.restricted:
+        if not self._restricted:
             if present:
                 return CREATE if operation == CREATE else UPDATE
             # A row that is gone while only its update was told of: its delete is on the way.
