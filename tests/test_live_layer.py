@@ -8,6 +8,7 @@ import pytest
 from channels.layers import get_channel_layer
 
 from channels_api import logs
+from channels_api.layers import sender
 from channels_api.live import audience as audience_module
 from channels_api.live import bell, changes, hub
 from channels_api.live import log as log_module
@@ -23,14 +24,14 @@ def layer(settings, monkeypatch) -> Iterator[TroubledLayer]:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "tests.live_layers.TroubledLayer"}}
     monkeypatch.setattr(logs, "_last", {})
     # A sender of its own, which is done before the next test: what it had left would be sent there.
-    monkeypatch.setattr(bell, "_current", None)
-    monkeypatch.setattr(bell, "TIMEOUT", 0.5)
+    monkeypatch.setattr(sender, "_current", None)
+    monkeypatch.setattr(sender, "TIMEOUT", 0.5)
     layer = get_channel_layer()
     assert isinstance(layer, TroubledLayer)
     yield layer
     layer.mode = "works"
-    if bell._current is not None:  # noqa: SLF001
-        bell._current.finish()  # noqa: SLF001
+    if sender._current is not None:  # noqa: SLF001
+        sender._current.finish()  # noqa: SLF001
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def message(pk: int, seq: int = 1) -> dict:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("mode", ["fails", "hangs"])
 def test_a_layer_in_trouble_neither_fails_nor_blocks_a_save(layer, mode, monkeypatch, caplog):
-    monkeypatch.setattr(bell, "PAUSE", 0.01)
+    monkeypatch.setattr(sender, "PAUSE", 0.01)
     changes.watch(Question)
     layer.mode = mode
     pks = {Question.objects.create(question_text=text).pk for text in "abc"}
@@ -81,19 +82,17 @@ def test_a_layer_in_trouble_neither_fails_nor_blocks_a_save(layer, mode, monkeyp
 
 
 def test_a_layer_in_trouble_is_complained_of_once_a_minute(layer, monkeypatch, caplog):
-    monkeypatch.setattr(bell, "PAUSE", 0)
+    monkeypatch.setattr(sender, "PAUSE", 0)
     layer.mode = "fails"
     hint = Hint(TOPIC, Position("here", 1), Change(1, "create"))
     bell.ring([hint] * 5)
     until(lambda: layer.calls["group_send"] >= 5)
-    assert complaints(caplog) == [
-        "The channel layer does not take hints; other processes hear later"
-    ]
+    assert complaints(caplog) == ["The channel layer takes no messages; other processes hear later"]
 
 
 def test_rings_go_on_after_a_layer_that_hung(layer, monkeypatch):
-    monkeypatch.setattr(bell, "PAUSE", 0)
-    monkeypatch.setattr(bell, "TIMEOUT", 0.05)
+    monkeypatch.setattr(sender, "PAUSE", 0)
+    monkeypatch.setattr(sender, "TIMEOUT", 0.05)
     layer.mode = "hangs"
     hint = Hint(TOPIC, Position("here", 1), Change(1, "create"))
     bell.ring([hint])
@@ -225,8 +224,8 @@ async def test_a_layer_that_hangs_does_not_keep_a_topic(layer, make_world):
 def test_a_layer_that_can_not_be_loaded_is_as_none(settings, monkeypatch, caplog):
     monkeypatch.setattr(logs, "_last", {})
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "tests.nowhere.Layer"}}
-    assert bell.layer_between_processes() is None
-    assert bell.layer_between_processes() is None
+    assert sender.layer_between_processes() is None
+    assert sender.layer_between_processes() is None
     assert complaints(caplog) == ["The channel layer could not be loaded"]
 
 

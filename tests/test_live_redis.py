@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 
 import tests.app.streams  # noqa: F401 - the bindings, so that this process tells of its changes
-from channels_api.live import bell
+from channels_api.layers import sender
 from channels_api.live.changes import topic_of
 from tests.app.models import Question
 from tests.live_helpers import event, question, subscriber, until
@@ -38,7 +38,7 @@ def this_process_rings(settings, monkeypatch, redis_server) -> None:
         }
     }
     assert get_channel_layer().__class__.__name__ == "RedisChannelLayer"
-    monkeypatch.setattr(bell, "_current", None)
+    monkeypatch.setattr(sender, "_current", None)
 
 
 @pytest.fixture(params=["daphne", "uvicorn"])

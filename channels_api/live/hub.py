@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Hashable
+from typing import Any
 
+from ..layers.listener import Listener
 from ..locks import new_lock
 from ..logs import log_sometimes, logger
 from .audience import Audience
-from .listener import Listener
+from .bell import from_message
 from .log import Change, Hint, Position, Topic, get_log
 from .reader import Reader
 
@@ -69,7 +71,7 @@ class Hub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._topics: dict[Topic, TopicState] = {}
-        self._listener = Listener(self.hear)
+        self._listener = Listener(self._hear_message)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def hold(self, topic: Topic) -> None:
@@ -92,7 +94,7 @@ class Hub:
         state.holders -= 1
         if state.holders == 0:
             del self._topics[topic]
-            self._spawn(self._listener.leave(topic))
+            self._spawn(self._listener.leave(topic.group))
 
     def audience(self, reader: Reader) -> Audience:
         """The audience for a reader's key, new where there is none. Its topic must be held."""
@@ -125,6 +127,14 @@ class Hub:
             self._emit(state, [hint.change])
         elif hint.position.seq > state.position.seq:
             self._catch_up(hint.topic, state)
+
+    def _hear_message(self, message: dict[str, Any]) -> None:
+        try:
+            hint = from_message(message)
+        except (KeyError, TypeError):
+            log_sometimes("The hub's channel had a message that is no hint")
+            return
+        self.hear(hint)
 
     def _hear_foreign(self, hint: Hint, state: TopicState) -> None:
         log = get_log()
@@ -161,7 +171,7 @@ class Hub:
 
     async def _enter(self, topic: Topic, state: TopicState) -> None:
         # In this order: a change between the two is in the position or rings later, or both.
-        await self._listener.join(topic)
+        await self._listener.join(topic.group)
         state.position = await get_log().top(topic)
 
     def _forget(self, audience: Audience) -> None:

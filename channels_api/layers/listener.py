@@ -1,4 +1,4 @@
-"""A hub's ear on the channel layer: one channel, one membership per topic, healed by itself."""
+"""A hub's ear on the channel layer: one channel, a membership per group, healed by itself."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..logs import log_sometimes
-from .bell import from_message, layer_between_processes
-from .log import Hint, Topic
+from .sender import layer_between_processes
 
 # Seconds that a subscriber waits for the layer before it is served without it.
 TIMEOUT = 2.0
@@ -19,24 +18,24 @@ SHORTEST_WAIT = 1.0
 
 
 class Listener:
-    """Keeps the memberships equal to the topics that are wanted and passes on what is heard.
+    """Keeps the memberships equal to the groups that are wanted and passes on what is heard.
 
     All of it belongs to one event loop. Nothing here raises: what a failing layer does not take
-    is tried again, with growing pauses.
+    is tried again, with growing pauses. `hear` is given each message and must not raise.
     """
 
-    def __init__(self, hear: Callable[[Hint], None]) -> None:
+    def __init__(self, hear: Callable[[dict[str, Any]], None]) -> None:
         self._hear = hear
-        self._wanted: set[Topic] = set()
-        self._joined: set[Topic] = set()
+        self._wanted: set[str] = set()
+        self._joined: set[str] = set()
         self._layer: Any = None
         self._channel = ""
         self._task: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
 
-    async def join(self, topic: Topic) -> None:
-        """Listen to a topic; back when the layer has taken it, or after TIMEOUT without it."""
-        self._wanted.add(topic)
+    async def join(self, group: str) -> None:
+        """Listen to a group; back when the layer has taken it, or after TIMEOUT without it."""
+        self._wanted.add(group)
         if self._task is None:
             self._layer = layer_between_processes()
             if self._layer is None:
@@ -44,9 +43,9 @@ class Listener:
             self._task = asyncio.ensure_future(self._listen())
         await self._try_to_settle()
 
-    async def leave(self, topic: Topic) -> None:
-        """Stop listening to a topic; after the last one nothing of the layer is in use."""
-        self._wanted.discard(topic)
+    async def leave(self, group: str) -> None:
+        """Stop listening to a group; after the last one nothing of the layer is in use."""
+        self._wanted.discard(group)
         if self._task is not None:
             await self._try_to_settle()
         if not self._wanted and self._task is not None:
@@ -65,16 +64,16 @@ class Listener:
 
     async def _settle(self) -> None:
         # One at a time, each with the wishes of its moment: a leave that overtakes a join of the
-        # same topic would end a membership that is needed.
+        # same group would end a membership that is needed.
         async with self._lock:
             if self._wanted and not self._channel:
                 self._channel = await self._layer.new_channel("channels_api")
-            for topic in self._wanted - self._joined:
-                await self._layer.group_add(topic.group, self._channel)
-                self._joined.add(topic)
-            for topic in self._joined - self._wanted:
-                await self._layer.group_discard(topic.group, self._channel)
-                self._joined.discard(topic)
+            for group in self._wanted - self._joined:
+                await self._layer.group_add(group, self._channel)
+                self._joined.add(group)
+            for group in self._joined - self._wanted:
+                await self._layer.group_discard(group, self._channel)
+                self._joined.discard(group)
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -84,7 +83,7 @@ class Listener:
             began = loop.time()
             try:
                 if settled:
-                    self._pass_on(await self._layer.receive(self._channel))
+                    self._hear(await self._layer.receive(self._channel))
                     pause = FIRST_PAUSE
                     continue
             except Exception as exc:
@@ -100,11 +99,3 @@ class Listener:
             # A layer that was restarted has forgotten its groups.
             self._joined.clear()
             settled = await self._try_to_settle()
-
-    def _pass_on(self, message: dict[str, Any]) -> None:
-        try:
-            hint = from_message(message)
-        except (KeyError, TypeError):
-            log_sometimes("The hub's channel had a message that is no hint")
-            return
-        self._hear(hint)

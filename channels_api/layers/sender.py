@@ -1,0 +1,140 @@
+"""Sends messages to other processes through the channel layer, from any thread, without waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from channels.layers import InMemoryChannelLayer, get_channel_layer
+
+from ..locks import new_lock
+from ..logs import log_sometimes
+
+# Seconds for the layer to take one message; and to leave a failing layer alone.
+TIMEOUT = 5.0
+PAUSE = 1.0
+# Seconds that a process which ends waits for its last messages: those of a command are often all.
+FINISH_TIMEOUT = 2.0
+# Messages that wait while the layer is slow. The oldest are dropped: what they told of can be read.
+CAPACITY = 10_000
+
+
+class Message(NamedTuple):
+    """What a group is sent; the body holds strings and ints only, as every layer can."""
+
+    group: str
+    body: dict[str, Any]
+
+
+def layer_between_processes() -> Any:
+    """The project's channel layer, or None where none leads out of this process.
+
+    Inside the process hubs are rung directly, so the in-memory layer has nothing to add; besides,
+    it can't be used from another thread's loop.
+    """
+    try:
+        layer = get_channel_layer()
+    except Exception:
+        log_sometimes("The channel layer could not be loaded")
+        return None
+    return None if isinstance(layer, InMemoryChannelLayer) else layer
+
+
+def send(messages: Iterable[Message]) -> None:
+    """Send to the groups' members in other processes.
+
+    Messages may be lost, and nothing is raised for it.
+    """
+    if layer_between_processes() is not None:
+        get_sender().put(messages)
+
+
+class Inline(ThreadPoolExecutor):
+    """Runs what it is given at once: for look-ups of host names in the sender's own thread.
+
+    Threads of an ordinary executor are gone when a process ends, just when the last messages of
+    a command are sent.
+    """
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as exc:
+            future.set_exception(exc)
+        return future
+
+
+class Sender:
+    """One thread and one event loop for all messages of a process.
+
+    A layer opens its connections per loop: `async_to_sync(layer.group_send)` in sync code would
+    connect anew at each call.
+    """
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._waiting: deque[Message] = deque(maxlen=CAPACITY)
+        self._sent = threading.Event()
+        self._sent.set()
+        self._loop = asyncio.new_event_loop()
+        self._wake = asyncio.Event()
+        threading.Thread(target=self._run, name="channels_api-sender", daemon=True).start()
+
+    def put(self, messages: Iterable[Message]) -> None:
+        # In this order: a sender that has just finished must not undo the clear.
+        self._waiting.extend(messages)
+        self._sent.clear()
+        self._loop.call_soon_threadsafe(self._wake.set)
+
+    def finish(self) -> None:
+        """Wait until all is sent, or FINISH_TIMEOUT: the process ends, and its threads with it."""
+        if self.pid == os.getpid():
+            self._sent.wait(FINISH_TIMEOUT)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.set_default_executor(Inline(max_workers=1))
+        self._loop.run_until_complete(self._send_for_ever())
+
+    async def _send_for_ever(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                await self._send(self._waiting.popleft())
+            self._sent.set()
+            if self._waiting:  # put between the two
+                self._sent.clear()
+                self._wake.set()
+
+    async def _send(self, message: Message) -> None:
+        try:
+            # Asked for each time: tests and reloads replace it.
+            layer = layer_between_processes()
+            if layer is not None:
+                await asyncio.wait_for(layer.group_send(message.group, message.body), TIMEOUT)
+        except Exception:
+            log_sometimes("The channel layer takes no messages; other processes hear later")
+            await asyncio.sleep(PAUSE)
+
+
+_current: Sender | None = None
+_lock = new_lock()
+
+
+def get_sender() -> Sender:
+    """The sender of this process; a new one after a fork."""
+    global _current
+    with _lock:
+        # A forked child has the object but not its thread.
+        if _current is None or _current.pid != os.getpid():
+            _current = Sender()
+            atexit.register(_current.finish)
+        return _current
