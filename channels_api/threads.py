@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from asgiref.sync import SyncToAsync, _restore_context, sync_to_async
@@ -21,15 +22,18 @@ from .settings import settings
 
 T = TypeVar("T")
 
-# The owner of the reads for subscriptions; a thread of its own serves nobody else, so that no
-# number of slow actions holds up an event.
+# The owners of the reads for subscriptions and of those of tasks' states. A thread of its own
+# serves each of them and nobody else, so that no number of slow actions holds up an event, and a
+# result backend that hangs holds up nothing but the states.
 LIVE = "live"
+TASKS = "tasks"
+RESERVED = (LIVE, TASKS)
 
 
 async def run_in_thread(function: Callable[..., T], *args: Any, owner: Hashable) -> T:
     """Run sync code that may use the database; its return value or exception comes back here.
 
-    Owners (sockets, or LIVE) take turns when threads are scarce, so one owner's calls delay those
+    Owners (sockets, LIVE or TASKS) take turns when threads are scarce, so one owner's calls delay those
     of another by one call at most. A caller that is cancelled leaves a call that runs to end
     unheard; one that has not begun never does. Raises Overloaded where no thread can be had.
     """
@@ -146,7 +150,7 @@ class _Outbox:
 
 
 class ThreadPool:
-    """At most `size` daemon threads for all owners, and one more for LIVE only.
+    """At most `size` daemon threads for all owners, and one more for each of RESERVED only.
 
     Threads start when there is work. They are daemons, since an action that never ends must not
     keep the process from exiting.
@@ -160,11 +164,11 @@ class ThreadPool:
         self._waiting_calls = 0
         self._started = 0
         self._idle = 0
-        self._live_started = False
         # A token for each call: a thread that gets one may find the call taken already, by the
-        # thread that serves LIVE. None of them is ever missing.
+        # thread that serves its owner. None of them is ever missing.
         self._tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._live_tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        # Of the owners whose own thread has been started.
+        self._own_tokens: dict[Hashable, queue.SimpleQueue[bool]] = {}
         self._outboxes: dict[asyncio.AbstractEventLoop, _Outbox] = {}
 
     def submit(self, owner: Hashable, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
@@ -182,8 +186,9 @@ class ThreadPool:
                 if not self._started:
                     self._take(owner)  # there is no other: no thread has ever run here
                     raise Overloaded from exc
-        if owner == LIVE:
-            self._live_tokens.put(True)
+            own = self._own_tokens.get(owner)
+        if own is not None:
+            own.put(True)
         self._tokens.put(True)
         return future
 
@@ -191,8 +196,8 @@ class ThreadPool:
         """Let the threads end when the queued calls are done."""
         for _ in range(self._started):
             self._tokens.put(False)
-        if self._live_started:
-            self._live_tokens.put(False)
+        for own in self._own_tokens.values():
+            own.put(False)
 
     def _outbox(self, loop: asyncio.AbstractEventLoop) -> _Outbox:
         if loop not in self._outboxes:
@@ -206,9 +211,10 @@ class ThreadPool:
         if self._idle < self._waiting_calls and self._started < self.size:
             self._start(self._serve, str(self._started + 1))
             self._started += 1
-        if owner == LIVE and not self._live_started:
-            self._start(self._serve_live, "live")
-            self._live_started = True
+        if owner in RESERVED and owner not in self._own_tokens:
+            tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()
+            self._start(partial(self._serve_owner, owner, tokens), str(owner))
+            self._own_tokens[owner] = tokens
 
     def _start(self, target: Callable[[], None], name: str) -> None:
         threading.Thread(target=target, name=f"channels_api-{name}", daemon=True).start()
@@ -228,10 +234,10 @@ class ThreadPool:
             # Not kept until the next call comes: results and requests can be large.
             del call
 
-    def _serve_live(self) -> None:
-        while self._live_tokens.get():
+    def _serve_owner(self, owner: Hashable, tokens: queue.SimpleQueue[bool]) -> None:
+        while tokens.get():
             with self._lock:
-                call = self._take(LIVE) if LIVE in self._waiting else None
+                call = self._take(owner) if owner in self._waiting else None
             if call is not None:
                 call.run()
             del call
