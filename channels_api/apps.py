@@ -15,7 +15,9 @@ class ChannelsAPIConfig(AppConfig):
     def ready(self) -> None:
         """Import `<app>.bindings` of every app, and listen to the models of what is there."""
         from . import checks  # noqa: F401
+        from .handover import connect_celery
         from .live.changes import connect_watched
 
         autodiscover_modules("bindings")
         connect_watched()
+        connect_celery()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -13,8 +14,13 @@ from rest_framework.exceptions import NotFound
 from rest_framework.settings import api_settings as rest_framework_settings
 from rest_framework.views import exception_handler
 
+from .background.references import owner_of
+from .background.states import TaskState
+from .background.submission import Submission, submitting
+from .background.watches import encode_state
 from .decorators import Action, actions_of
 from .exceptions import NotSubscribable, Overloaded, ReplyTooLarge, error_reply, is_known
+from .handover import Begun, hand_over, task_in
 from .live.changes import watch
 from .lookups import canonical_pk
 from .mixins import (
@@ -42,6 +48,7 @@ RESERVED = frozenset(
     (
         *("handshake", "frame", "scope", "stream", "request_id", "request", "user"),
         *("action", "detail", "pk", "args", "kwargs", "available_actions", "subscriptions"),
+        *("watches", "submission"),
     )
 )
 
@@ -78,11 +85,17 @@ class ResourceBindingBase(Policies):
         return cls
 
     def __init__(
-        self, handshake: Handshake, frame: RequestFrame, subscriptions: Any = None
+        self,
+        handshake: Handshake,
+        frame: RequestFrame,
+        subscriptions: Any = None,
+        watches: Any = None,
     ) -> None:
         self.handshake = handshake
         self.frame = frame
         self.subscriptions = subscriptions
+        self.watches = watches
+        self.submission = Submission()
         self.scope = handshake.scope
         self.stream = frame.stream
         self.request_id = frame.request_id
@@ -200,16 +213,42 @@ class ResourceBindingBase(Policies):
 
     async def dispatch(self) -> str:
         """Answer the frame: the reply, encoded. A failure is a reply too."""
-        action = self.available_action
         try:
-            if action is None or not action.is_async:
-                return await run_in_thread(self._respond, owner=self.handshake)
-            await run_in_thread(self.initial, owner=self.handshake)
-            return self._encode(await self._call(action))
+            answer = await self._answer(self.available_action)
+            return await self._begin(answer) if isinstance(answer, Begun) else answer
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as exc:  # SystemExit, for one, would end the server's event loop
             return await self._arefuse(exc)
+
+    async def _answer(self, action: Action | None) -> str | Begun:
+        if action is None or not action.is_async:
+            return await run_in_thread(self._respond, owner=self.handshake)
+        await run_in_thread(self.initial, owner=self.handshake)
+        with submitting(self.submission):
+            result = await self._call(action)
+        task = task_in(result)
+        if task is None:
+            return result if isinstance(result, Begun) else self._encode(result)
+        return await run_in_thread(self._hand_over, task, owner=self.handshake)
+
+    def _hand_over(self, result: Any) -> Begun:
+        return hand_over(
+            result, self.submission, owner=self.owner, door=f"stream:{self.frame.stream}"
+        )
+
+    @property
+    def owner(self) -> str:
+        """Whose tasks the frame may begin and see."""
+        return owner_of(self.user, self.scope.get("session"), self.handshake.http.COOKIES)
+
+    async def _begin(self, begun: Begun) -> str:
+        """The first reply for a task: it has been begun. Its states follow."""
+        signed, state = begun.reference.sign(), begun.state or TaskState()
+        if begun.state is None and self.watches is not None:
+            watch = await self.watches.begin(begun.reference, begun.reader, self.frame.reply)
+            self.after_reply(partial(watch.open, state), otherwise=watch.close)
+        return encode_state(state, signed, self.frame.reply)
 
     async def _arefuse(self, exc: BaseException) -> str:
         # A project's EXCEPTION_HANDLER may use the database.
@@ -218,12 +257,15 @@ class ResourceBindingBase(Policies):
                 return await run_in_thread(self.refuse, exc, owner=self.handshake)
         return self.refuse(exc)
 
-    def _respond(self) -> str:
+    def _respond(self) -> str | Begun:
         try:
-            with atomic_requests():
+            with atomic_requests(), submitting(self.submission):
                 self.initial()
                 result = self._call(self.available_action)
-            return self._encode(result)
+            task = task_in(result)
+            if task is not None:
+                return self._hand_over(task)
+            return result if isinstance(result, Begun) else self._encode(result)
         except BaseException as exc:  # nothing of a frame leaves it
             return self.refuse(exc)
 
@@ -273,8 +315,7 @@ class ResourceBindingBase(Policies):
 
     def reply(self, status: int, data: Any, errors: list[Any]) -> Reply:
         """A reply to the frame."""
-        frame = self.frame
-        return Reply(frame.stream, frame.action, status, data, errors, frame.request_id)
+        return self.frame.reply(status, data, errors)
 
 
 class ResourceBinding(

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from .background.watches import Watches
 from .bindings import ResourceBindingBase
 from .exceptions import ActionTimeout, CloseCode, FrameError, LimitExceeded, error_reply
 from .limits import BAD_FRAMES, LARGE_FRAMES, REFUSED_FRAMES, Strikes, TokenBucket
@@ -66,6 +67,7 @@ class Connection:
         self._handshake = Handshake(scope)
         self.writer = Writer(send, on_room=self._resume, on_close=self._unsubscribe)
         self.subscriptions = Subscriptions(self.writer)
+        self.watches = Watches(self.writer)
         self._lanes: dict[str, Lane] = {}
         self._waiting_lanes: deque[Lane] = deque()
         self._waiting_frames = 0
@@ -100,14 +102,14 @@ class Connection:
         Async actions are cancelled; sync ones end in their threads, unheard.
         """
         self._ending = True
-        self.subscriptions.close()
+        self._unsubscribe()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
         # Again: a subscribe may have ended while it was being cancelled.
-        self.subscriptions.close()
+        self._unsubscribe()
         await self.writer.end()
 
     def _receive_text(self, text: str) -> None:
@@ -189,7 +191,9 @@ class Connection:
 
     async def _run(self, frame: RequestFrame) -> None:
         try:
-            binding = self._streams[frame.stream](self._handshake, frame, self.subscriptions)
+            binding = self._streams[frame.stream](
+                self._handshake, frame, self.subscriptions, self.watches
+            )
         except Exception as exc:  # a constructor of the project's own
             self._answer(frame, exc)
             return
@@ -212,7 +216,9 @@ class Connection:
     def _unsubscribe(self) -> None:
         # Not at the socket's end, which a client that does not answer can put off.
         self.subscriptions.close()
+        self.watches.close()
 
     def _resume(self) -> None:
         self.subscriptions.resume()
+        self.watches.resume()
         self._start_waiting()

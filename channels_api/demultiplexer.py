@@ -12,6 +12,7 @@ from rest_framework.viewsets import ViewSetMixin
 
 from .bindings import ResourceBindingBase
 from .connection import Connection, Streams
+from .handover import connect_celery, start_embedded_worker
 from .live.changes import watch
 from .logs import logger
 from .viewsets import binding_from_viewset
@@ -65,6 +66,8 @@ class WebsocketDemultiplexer(AsyncConsumer):
                 f"{type(self).__name__} serves websocket connections, not {scope['type']}. "
                 'Put it under "websocket" in a ProtocolTypeRouter.'
             )
+        connect_celery()
+        start_embedded_worker()
         self.scope = scope
         self.base_send = send
         self.connection = Connection(scope, self.streams, self.send)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 import traceback
 import uuid
 from typing import Any
@@ -101,6 +102,38 @@ class Overloaded(drf.APIException):
     default_code = "overloaded"
 
 
+class TaskFinished(drf.APIException):
+    """A task that is done can't be cancelled."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+    default_detail = "The task has finished."
+    default_code = "task_finished"
+
+
+class BrokerUnavailable(drf.APIException):
+    """No task can be published now."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "Tasks can't be started at the moment. Try again later."
+    default_code = "broker_unavailable"
+
+
+class ResultsUnavailable(drf.APIException):
+    """The result backend does not answer."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The states of tasks can't be read at the moment. Try again later."
+    default_code = "results_unavailable"
+
+
+class CeleryMissing(drf.APIException):
+    """A task is wanted, and Celery is not installed."""
+
+    status_code = status.HTTP_501_NOT_IMPLEMENTED
+    default_detail = 'This needs Celery: pip install "channels-api[celery]".'
+    default_code = "celery_missing"
+
+
 class NotSubscribable(drf.APIException):
     """Rows that live can't read again one by one."""
 
@@ -115,6 +148,7 @@ def error_reply(exc: BaseException) -> tuple[int, list[Any]]:
     Anything that is not meant for clients becomes a 500 with an error id; the id, the traceback and
     the text go to the log. The text goes to the client only with DEBUG.
     """
+    exc = translate(exc)
     if isinstance(exc, FrameError):
         return exc.status, [exc.message]
     if isinstance(exc, (SuspiciousOperation, BadRequest)):
@@ -139,7 +173,17 @@ KNOWN = (
 
 def is_known(exc: BaseException) -> bool:
     """Whether `error_reply` has a status of its own for an exception."""
-    return isinstance(exc, KNOWN)
+    return isinstance(translate(exc), KNOWN)
+
+
+def translate(exc: BaseException) -> BaseException:
+    """What the client is told of an exception of Celery's, or of its absence; else `exc`."""
+    kombu = sys.modules.get("kombu.exceptions")
+    if kombu is not None and isinstance(exc, kombu.OperationalError):
+        return BrokerUnavailable()
+    if isinstance(exc, ModuleNotFoundError) and (exc.name or "").partition(".")[0] == "celery":
+        return CeleryMissing()
+    return exc
 
 
 def format_errors(detail: Any) -> list[Any]:

@@ -31,6 +31,10 @@ class RequestFrame:
     data: Any = None
     request_id: str | int | None = None
 
+    def reply(self, status: int, data: Any, errors: list[Any]) -> Reply:
+        """A reply to it."""
+        return Reply(self.stream, self.action, status, data, errors, self.request_id)
+
 
 @dataclass(frozen=True)
 class Reply:

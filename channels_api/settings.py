@@ -40,6 +40,10 @@ DEFAULTS: dict[str, Any] = {
     "ACTION_TIMEOUT": 30,
     # Seconds that a single frame may take to be handed to the client. None: no limit.
     "SEND_TIMEOUT": 20,
+    # Seconds after which watched tasks are looked at again: whatever was lost is found then.
+    "HEARTBEAT": 10,
+    # A Celery worker inside the server process, for development: it needs DEBUG.
+    "EMBEDDED_WORKER": False,
     # Changes that the log keeps of each topic.
     "HISTORY_SIZE": 1000,
 }

@@ -33,8 +33,8 @@ RESERVED = (LIVE, TASKS)
 async def run_in_thread(function: Callable[..., T], *args: Any, owner: Hashable) -> T:
     """Run sync code that may use the database; its return value or exception comes back here.
 
-    Owners (sockets, LIVE or TASKS) take turns when threads are scarce, so one owner's calls delay those
-    of another by one call at most. A caller that is cancelled leaves a call that runs to end
+    Owners (sockets, LIVE or TASKS) take turns when threads are scarce, so one owner's calls delay
+    those of another by one call at most. A caller that is cancelled leaves a call that runs to end
     unheard; one that has not begun never does. Raises Overloaded where no thread can be had.
     """
     size = settings.THREADS

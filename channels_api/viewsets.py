@@ -200,6 +200,8 @@ def _viewset_actions(viewset_class: Any) -> Iterator[Action]:
         if method in allowed and hasattr(viewset_class, handler):
             yield Action(name, detail, method, handler=handler)
     for extra in viewset_class.get_extra_actions():
+        if getattr(extra, "http_only", False):
+            continue
         handlers: dict[str, list[str]] = {}
         for method, handler in extra.mapping.items():
             if method.upper() in allowed:

@@ -8,6 +8,7 @@ from asgiref.sync import SyncToAsync
 from django.db import connections
 
 from tests.servers import AppServer
+from tests.tasks_stacks import Stacks
 
 APPLICATION = "tests.app.asgi:application"
 
@@ -68,6 +69,19 @@ def app_server(django_db_setup) -> Iterator[Callable[..., AppServer]]:
     yield get
     for server in running.values():
         server.close()
+
+
+@pytest.fixture(scope="session")
+def all_stacks(app_server, tmp_path_factory) -> Iterator[Stacks]:
+    made = Stacks(app_server, tmp_path_factory.mktemp("gates"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stacks(all_stacks, transactional_db) -> Stacks:
+    """Servers with workers and brokers: see `Stacks.get`."""
+    return all_stacks
 
 
 def database_names() -> dict[str, str]:

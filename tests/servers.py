@@ -20,7 +20,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 #: The programs that pip can't bring, and the Debian package of each.
-PACKAGES = {"redis-server": "redis-server", "postgres": "postgresql"}
+PACKAGES = {
+    "redis-server": "redis-server",
+    "postgres": "postgresql",
+    "rabbitmq-server": "rabbitmq-server",
+}
 
 
 def find_program(name: str) -> str | None:
@@ -252,6 +256,96 @@ def find_account(*names: str) -> pwd.struct_passwd:
         except KeyError:
             continue
     raise ServerError(f"none of the accounts {', '.join(names)} exists here")
+
+
+class Epmd(Server):
+    """Erlang's name server, which RabbitMQ asks; in the foreground, so that it ends with us."""
+
+    def command(self) -> list[str]:
+        return [find_program("epmd") or "epmd", "-port", str(self.port), "-address", "127.0.0.1"]
+
+
+class RabbitServer(Server):
+    """RabbitMQ with its own data, names and ports: several run side by side."""
+
+    start_seconds = 60.0
+    stop_seconds = 30.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epmd = Epmd()
+        self.distribution_port = free_port()
+
+    def command(self) -> list[str]:
+        # The one on PATH runs as another account, by su.
+        return ["/usr/lib/rabbitmq/bin/rabbitmq-server"]
+
+    def environment(self) -> dict[str, str]:
+        own = {
+            "HOME": str(self.directory),
+            "ERL_EPMD_PORT": str(self.epmd.port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"tests{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(self.distribution_port),
+            "RABBITMQ_MNESIA_BASE": str(self.directory / "data"),
+            "RABBITMQ_LOG_BASE": str(self.directory / "logs"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.directory / "plugins"),
+            "RABBITMQ_LOGS": "-",
+        }
+        return {**super().environment(), **own}
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def ready(self) -> bool:
+        return "Server startup complete" in self.log[self.log_before :]
+
+    def start(self) -> None:
+        if not self.epmd.running:
+            self.epmd.start()
+        super().start()
+
+    def close(self) -> None:
+        super().close()
+        self.epmd.close()
+
+
+class CeleryWorker(Server):
+    """A worker of the tests' Celery app."""
+
+    working_directory = ROOT
+    # Cold: a warm shutdown would wait for tasks that wait for a test that is over.
+    stop_signal = signal.SIGQUIT
+
+    def __init__(
+        self, pool: str = "prefork", *, env: Mapping[str, str], arguments: Sequence[str] = ()
+    ) -> None:
+        super().__init__()
+        self.pool = pool
+        self.env = dict(env)
+        self.arguments = list(arguments)
+
+    def command(self) -> list[str]:
+        options = ["-P", self.pool, "-c", "2", "--loglevel", "INFO", "-n", f"tests@{self.port}"]
+        quiet = ["--without-gossip", "--without-mingle"]
+        app = ["-m", "celery", "-A", "tests.app.celery_app", "worker"]
+        return [sys.executable, *app, *options, *quiet, *self.arguments]
+
+    def environment(self) -> dict[str, str]:
+        defaults = {"DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONUNBUFFERED": "1"}
+        return {**super().environment(), **defaults, **self.env}
+
+    def ready(self) -> bool:
+        return " ready." in self.log[self.log_before :]
+
+    @property
+    def children(self) -> list[int]:
+        """The process ids of the pool."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
 
 
 class AppServer(Server):

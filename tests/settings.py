@@ -10,6 +10,8 @@ TEST_DB_NAME, TEST_DB_OTHER_NAME
                       what pytest-django called the test databases; set by tests/conftest.py
 TEST_CONN_MAX_AGE     seconds, default 0
 TEST_CHANNELS_API     JSON: CHANNELS_API, for one app server
+TEST_BROKER, TEST_RESULTS
+                      URLs of Celery's broker and result backend, default memory://
 TEST_DEBUG            `1`: DEBUG, for one app server
 """
 
@@ -109,3 +111,8 @@ elif os.environ.get("TEST_LAYER") in ("fails", "hangs"):
     CHANNEL_LAYERS = {"default": {"BACKEND": "tests.live_layers.TroubledLayer", "CONFIG": mode}}
 else:
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+CELERY_BROKER_URL = os.environ.get("TEST_BROKER", "memory://")
+CELERY_RESULT_BACKEND = os.environ.get("TEST_RESULTS", "cache+memory://")
+# A store that was restarted is written to again, instead of failing the task.
+CELERY_RESULT_BACKEND_ALWAYS_RETRY = True

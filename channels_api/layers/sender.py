@@ -7,7 +7,7 @@ import atexit
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -80,18 +80,19 @@ class Sender:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self._waiting: deque[Message] = deque(maxlen=CAPACITY)
+        self._waiting: deque[Message | Callable[[], None]] = deque(maxlen=CAPACITY)
         self._sent = threading.Event()
         self._sent.set()
-        self._loop = asyncio.new_event_loop()
+        self.loop = asyncio.new_event_loop()
         self._wake = asyncio.Event()
         threading.Thread(target=self._run, name="channels_api-sender", daemon=True).start()
 
-    def put(self, messages: Iterable[Message]) -> None:
+    def put(self, messages: Iterable[Message | Callable[[], None]]) -> None:
+        """Send messages, in their order; a function is called in the loop when its turn comes."""
         # In this order: a sender that has just finished must not undo the clear.
         self._waiting.extend(messages)
         self._sent.clear()
-        self._loop.call_soon_threadsafe(self._wake.set)
+        self.loop.call_soon_threadsafe(self._wake.set)
 
     def finish(self) -> None:
         """Wait until all is sent, or FINISH_TIMEOUT: the process ends, and its threads with it."""
@@ -99,16 +100,20 @@ class Sender:
             self._sent.wait(FINISH_TIMEOUT)
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.set_default_executor(Inline(max_workers=1))
-        self._loop.run_until_complete(self._send_for_ever())
+        asyncio.set_event_loop(self.loop)
+        self.loop.set_default_executor(Inline(max_workers=1))
+        self.loop.run_until_complete(self._send_for_ever())
 
     async def _send_for_ever(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                await self._send(self._waiting.popleft())
+                item = self._waiting.popleft()
+                if isinstance(item, Message):
+                    await self._send(item)
+                else:
+                    item()
             self._sent.set()
             if self._waiting:  # put between the two
                 self._sent.clear()
@@ -123,6 +128,12 @@ class Sender:
         except Exception:
             log_sometimes("The channel layer takes no messages; other processes hear later")
             await asyncio.sleep(PAUSE)
+
+
+def finish() -> None:
+    """Wait until what was put here is sent, as `Sender.finish` does, if anything was."""
+    if _current is not None:
+        _current.finish()
 
 
 _current: Sender | None = None

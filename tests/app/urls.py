@@ -3,5 +3,6 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("work/", include("tests.app.tasks_api")),
     path("policies/", include("tests.app.policies_urls")),
 ]

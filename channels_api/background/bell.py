@@ -1,0 +1,123 @@
+"""The ring of a task: "it has a new state". The state itself is read where it is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from functools import partial
+from typing import Any, NamedTuple
+
+from ..layers.sender import Message, get_sender, layer_between_processes
+from ..logs import log_sometimes
+from .states import FINAL
+
+# The message type is never dispatched: the hub reads the messages itself.
+MESSAGE_TYPE = "channels_api.task"
+# Seconds between two rings for a state that only changes its meta: ten frames a second are more
+# than anybody can see.
+PACE = 0.1
+
+
+class Ring(NamedTuple):
+    """`task_id` of `job` has stored `state`, in its attempt number `retries`."""
+
+    job: str
+    task_id: str
+    state: str
+    retries: int
+
+
+def group_of(job: str) -> str:
+    """The group of a job in a channel layer."""
+    return f"channels_api.task.{job}"
+
+
+def to_message(ring: Ring) -> Message:
+    """A ring as a layer message."""
+    return Message(group_of(ring.job), {"type": MESSAGE_TYPE, **ring._asdict()})
+
+
+def from_message(message: dict[str, Any]) -> Ring:
+    """The ring in a layer message. Raises KeyError or TypeError for any other message."""
+    return Ring(message["job"], message["task_id"], message["state"], message["retries"])
+
+
+class _Slot:
+    """The rings of one task: when the last went out, and the one that waits."""
+
+    def __init__(self) -> None:
+        self.state = ""
+        self.sent_at = float("-inf")
+        self.waiting: Message | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+    def drop(self) -> None:
+        self.waiting = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+
+class Pacer:
+    """Sends rings in the loop of the process's sender: new states at once, progress at a pace."""
+
+    def __init__(self) -> None:
+        self.sender = get_sender()
+        self._slots: dict[str, _Slot] = {}
+
+    def offer(self, ring: Ring) -> None:
+        """Take a ring; the last one of a state is always sent."""
+        slot = self._slots.setdefault(ring.task_id, _Slot())
+        message, now = to_message(ring), self.sender.loop.time()
+        if ring.state != slot.state:
+            slot.drop()
+            self._send(slot, message, now)
+        elif slot.timer is not None:
+            slot.waiting = message
+        elif now - slot.sent_at >= PACE:
+            self._send(slot, message, now)
+        else:
+            slot.waiting = message
+            slot.timer = self.sender.loop.call_at(slot.sent_at + PACE, self._late, slot)
+        slot.state = ring.state
+        if ring.state in FINAL:
+            del self._slots[ring.task_id]
+
+    def _send(self, slot: _Slot, message: Message, now: float) -> None:
+        slot.sent_at = now
+        self.sender.put([message])
+
+    def _late(self, slot: _Slot) -> None:
+        message, slot.waiting, slot.timer = slot.waiting, None, None
+        if message is not None:
+            self._send(slot, message, self.sender.loop.time())
+
+
+_pacer: Pacer | None = None
+
+
+def ring_others(ring: Ring) -> None:
+    """Ring the hubs of other processes, from any thread; nothing is raised."""
+    global _pacer
+    try:
+        if not ring.job or layer_between_processes() is None or _is_green():
+            return
+        # The sender is another one after a fork.
+        if _pacer is None or _pacer.sender is not get_sender():
+            _pacer = Pacer()
+        _pacer.sender.put([partial(_pacer.offer, ring)])
+    except Exception:
+        log_sometimes("A task's new state could not be told")
+
+
+def _is_green() -> bool:
+    # There, a loop in a thread that is none makes Django refuse each query of the user's tasks.
+    # Watched tasks are read at each heartbeat all the same.
+    for name in ("gevent.monkey", "eventlet.patcher"):
+        module: Any = sys.modules.get(name)
+        if module is None:
+            continue
+        patched = getattr(module, "is_module_patched", None) or module.is_monkey_patched
+        if patched("threading" if name == "gevent.monkey" else "thread"):
+            return True
+    return False

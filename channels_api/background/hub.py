@@ -1,0 +1,247 @@
+"""One hub per process and event loop: which tasks are watched here, and what they are at."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from ..layers.listener import Listener
+from ..locks import new_lock
+from ..logs import log_sometimes
+from ..settings import settings
+from ..threads import TASKS, run_in_thread
+from .bell import Ring, from_message, group_of, ring_others
+from .references import TaskReference
+from .states import PENDING, TaskState
+
+# Tasks whose states are read in one hop: those that wait behind them wait no longer than that.
+BATCH = 50
+
+_hubs: dict[asyncio.AbstractEventLoop, TaskHub] = {}
+_hubs_lock = new_lock()
+
+if hasattr(os, "register_at_fork"):
+    # They live on in the parent: ringing them here would write into the parent's event loops.
+    os.register_at_fork(after_in_child=_hubs.clear)
+
+
+class StateReader(Protocol):
+    """Reads the state of one task from where it is stored."""
+
+    def hear(self, ring: Ring) -> bool:
+        """Take a ring of the task's job; whether it is one to read for."""
+
+    def read(self, everything: bool) -> TaskState:
+        """The state now; in a thread. `everything`: what no ring told of as well."""
+
+
+Listening = Callable[[TaskState], None]
+
+
+def get_hub() -> TaskHub:
+    """The hub of the running event loop."""
+    loop = asyncio.get_running_loop()
+    with _hubs_lock:
+        if loop not in _hubs:
+            for closed in [each for each in _hubs if each.is_closed()]:
+                del _hubs[closed]
+            _hubs[loop] = TaskHub(loop)
+        return _hubs[loop]
+
+
+def ring(message: Ring) -> None:
+    """Tell the hubs of all processes of a new state, from any thread; nothing is raised."""
+    with _hubs_lock:
+        hubs = list(_hubs.values())
+    for hub in hubs:
+        # RuntimeError: its loop is closed, nobody listens there any more.
+        with contextlib.suppress(RuntimeError):
+            if hub.needs(message.job):
+                hub.loop.call_soon_threadsafe(hub.hear, message)
+    ring_others(message)
+
+
+class WatchedTask:
+    """A task that somebody watches: what it was at last, and whom to tell."""
+
+    def __init__(self, reference: TaskReference, reader: StateReader) -> None:
+        self.reference = reference
+        self.reader = reader
+        self.listeners: set[Listening] = set()
+        self.state = TaskState()
+        self.joined: asyncio.Task[None] | None = None
+        self.holders = 0
+        # Whether the next read is to look at what no ring told of.
+        self.everything = True
+        self.heard_at = datetime.now(timezone.utc)
+        self.is_silent = False
+
+    def update(self, state: TaskState) -> None:
+        """Tell the listeners of a state that was read, if it is another one."""
+        # A store that was emptied knows of nothing; the client knows better.
+        if state.name == PENDING and self.state.name != PENDING:
+            return
+        if state == self.state or self.state.is_final:
+            return
+        self.hear()
+        self.state = state
+        self._tell(state)
+
+    def hear(self) -> None:
+        """There are news."""
+        self.heard_at = datetime.now(timezone.utc)
+        self.is_silent = False
+
+    def tell_silence(self) -> None:
+        """Say once since when there are no news: the worker may be gone for good."""
+        silent_for = (datetime.now(timezone.utc) - self.heard_at).total_seconds()
+        if silent_for < settings.HEARTBEAT or self.is_silent or self.state.is_final:
+            return
+        self.is_silent = True
+        self._tell(self.state.silent_since(self.heard_at))
+
+    def _tell(self, state: TaskState) -> None:
+        for listener in list(self.listeners):
+            listener(state)
+
+
+class TaskHub:
+    """Reads the states of watched tasks when a ring comes, and at each heartbeat.
+
+    Rings may be lost, doubled or reordered: what is told is what was read.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._tasks: dict[str, WatchedTask] = {}
+        self._jobs: dict[str, set[WatchedTask]] = {}
+        self._listener = Listener(self._hear_message)
+        self._to_read: dict[WatchedTask, None] = {}
+        self._reading: asyncio.Task[None] | None = None
+        self._beating: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def hold(self, reference: TaskReference, reader: StateReader) -> WatchedTask:
+        """Watch a task; when this returns, no state that is stored later is missed.
+
+        `release` it again. The reader of whoever came first is the one that is used.
+        """
+        task = self._tasks.get(reference.task_id)
+        if task is None:
+            task = self._tasks[reference.task_id] = WatchedTask(reference, reader)
+            task.joined = asyncio.ensure_future(self._join(task))
+        task.holders += 1
+        if self._beating is None:
+            self._beating = asyncio.ensure_future(self._beat())
+        try:
+            # Shielded: one holder that leaves must not cancel what others wait for.
+            await asyncio.shield(task.joined)  # type: ignore[arg-type]
+        except BaseException:
+            self.release(task)
+            raise
+        return task
+
+    def release(self, task: WatchedTask) -> None:
+        """Give a task back; the last one to do so ends the watch."""
+        task.holders -= 1
+        if task.holders:
+            return
+        del self._tasks[task.reference.task_id]
+        self._to_read.pop(task, None)
+        self._leave(task)
+        if not self._tasks and self._beating is not None:
+            self._beating.cancel()
+            self._beating = None
+
+    async def read(self, task: WatchedTask) -> TaskState:
+        """The state of a held task now. Raises what the store raises."""
+        [state] = await run_in_thread(_read, [(task.reader, True)], owner=TASKS)
+        if isinstance(state, Exception):
+            raise state
+        task.update(state)
+        return task.state
+
+    def look(self, task: WatchedTask, *, everything: bool = False) -> None:
+        """Read a task's state soon."""
+        task.everything |= everything
+        self._to_read[task] = None
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._read_all())
+
+    def needs(self, job: str) -> bool:
+        """Whether a task of a job is watched here; asked from any thread."""
+        return job in self._jobs
+
+    def hear(self, message: Ring) -> None:
+        """Take a ring."""
+        for task in self._jobs.get(message.job, ()):
+            if task.reader.hear(message):
+                task.hear()
+                self.look(task)
+
+    def _hear_message(self, message: dict[str, Any]) -> None:
+        try:
+            self.hear(from_message(message))
+        except (KeyError, TypeError):
+            log_sometimes("The tasks' channel had a message that is no ring")
+
+    async def _join(self, task: WatchedTask) -> None:
+        job = task.reference.job
+        if job:
+            self._jobs.setdefault(job, set()).add(task)
+            await self._listener.join(group_of(job))
+
+    def _leave(self, task: WatchedTask) -> None:
+        job = task.reference.job
+        self._jobs.get(job, set()).discard(task)
+        if job in self._jobs and not self._jobs[job]:
+            del self._jobs[job]
+            leaving = asyncio.ensure_future(self._listener.leave(group_of(job)))
+            # The loop itself keeps only weak references.
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+
+    async def _read_all(self) -> None:
+        try:
+            while self._to_read:
+                batch = list(self._to_read)[:BATCH]
+                wanted = [(task.reader, task.everything) for task in batch]
+                for task in batch:
+                    del self._to_read[task]
+                    task.everything = False
+                self._take(batch, await run_in_thread(_read, wanted, owner=TASKS))
+        except Exception:
+            log_sometimes("The states of tasks can't be read; the next heartbeat tries again")
+        finally:
+            self._reading = None
+
+    def _take(self, batch: list[WatchedTask], states: list[TaskState | Exception]) -> None:
+        for task, state in zip(batch, states, strict=True):
+            if isinstance(state, Exception):
+                task.everything = True
+            else:
+                task.update(state)
+
+    async def _beat(self) -> None:
+        while True:
+            # Spread, so that the processes of a site don't read at the same moment.
+            await asyncio.sleep(settings.HEARTBEAT * random.uniform(0.8, 1.2))  # noqa: S311
+            for task in list(self._tasks.values()):
+                task.tell_silence()
+                self.look(task, everything=True)
+
+
+def _read(wanted: list[tuple[StateReader, bool]]) -> list[TaskState | Exception]:
+    states: list[TaskState | Exception] = []
+    for reader, everything in wanted:
+        try:
+            states.append(reader.read(everything))
+        except Exception as exc:  # one task's store must not cost the others their states
+            log_sometimes("The state of a task can't be read; the next heartbeat tries again")
+            states.append(exc)
+    return states

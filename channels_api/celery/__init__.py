@@ -1,0 +1,1 @@
+"""The Celery side of tasks. Nothing else of the package imports Celery, and this only when used."""

@@ -1,0 +1,97 @@
+"""Where an action hands its work to Celery, which is imported no earlier than that."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from .background.hub import StateReader, get_hub
+from .background.references import TaskReference, owner_digest
+from .background.states import TaskState
+from .background.submission import Submission
+from .exceptions import CeleryMissing
+from .settings import settings
+
+_installed = False
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A task that a handler has begun. `state` is set where it was run in place, and is over."""
+
+    reference: TaskReference
+    reader: StateReader
+    state: TaskState | None = None
+
+
+def task_in(result: Any) -> Any:
+    """The Celery result that a handler returned, by itself or with a status; else None."""
+    module = sys.modules.get("celery.result")
+    if module is None:
+        return None
+    if isinstance(result, tuple) and len(result) == 2:
+        result = result[0]
+    return result if isinstance(result, (module.AsyncResult, module.GroupResult)) else None
+
+
+def hand_over(result: Any, submission: Submission, *, owner: str, door: str) -> Begun:
+    """The task behind a Celery result, as its owner's. Runs in a thread."""
+    engine = get_engine()
+    digest = owner_digest(owner)
+    reference = engine.make_reference(result, submission, owner=digest, door=door)
+    return Begun(reference, engine.make_reader(reference, result), engine.final_state(result))
+
+
+def get_engine() -> Any:
+    """The Celery side. Raises CeleryMissing, which says what to install."""
+    try:
+        from .celery import engine
+    except ModuleNotFoundError as exc:
+        raise CeleryMissing from exc
+    connect_celery()
+    return engine
+
+
+def connect_celery() -> None:
+    """Mark what handlers publish, from now on, if the project uses Celery at all.
+
+    Asked when the apps are ready, and again before handlers run: a project may import its Celery
+    app later.
+    """
+    global _installed
+    if _installed or "celery" not in sys.modules:
+        return
+    from .celery.worker import install
+
+    _installed = True
+    install()
+
+
+def start_embedded_worker() -> None:
+    """Start the worker of this process, where the settings ask for one."""
+    if settings.EMBEDDED_WORKER:
+        from .celery.embedded import ensure_worker
+
+        ensure_worker()
+
+
+async def wait_until_final(reference: TaskReference, seconds: float) -> None:
+    """Wait for a task's end, without a thread; at most so long."""
+    hub, over = get_hub(), asyncio.Event()
+
+    def listen(state: TaskState) -> None:
+        if state.is_final:
+            over.set()
+
+    task = await hub.hold(reference, get_engine().make_reader(reference))
+    task.listeners.add(listen)
+    try:
+        hub.look(task, everything=True)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(over.wait(), seconds)
+    finally:
+        task.listeners.discard(listen)
+        hub.release(task)

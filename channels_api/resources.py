@@ -1,0 +1,311 @@
+"""Tasks over HTTP: a mixin for DRF viewsets whose requests are answered by Celery tasks."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from asgiref.sync import sync_to_async
+from django.db import connections, transaction
+from django.urls import reverse
+from rest_framework.decorators import action
+from rest_framework.exceptions import APIException, NotFound, ParseError
+from rest_framework.response import Response
+
+from .background.references import TaskReference, owner_of, read_reference
+from .background.states import FAILURE, REVOKED, SUCCESS, TaskState
+from .background.submission import Submission, submitting
+from .handover import (
+    Begun,
+    connect_celery,
+    get_engine,
+    hand_over,
+    start_embedded_worker,
+    task_in,
+    wait_until_final,
+)
+from .requests import FrameRequest
+from .results import atomic_requests
+
+# How a reference begins to name the view that it came from.
+VIEW = "view:"
+# Seconds that a client may have its answer held, and that it is asked to wait before it polls.
+LONGEST_WAIT = 30
+RETRY_AFTER = 1
+
+# The viewset's method: the verb and kind in the name of its hook, and in which route it stands.
+METHODS = {
+    "list": "get_list",
+    "create": "post_list",
+    "put_list": "put_list",
+    "patch_list": "patch_list",
+    "delete_list": "delete_list",
+    "retrieve": "get_detail",
+    "post_detail": "post_detail",
+    "update": "put_detail",
+    "partial_update": "patch_detail",
+    "destroy": "delete_detail",
+}
+# What no DRF router routes, by the kind of route.
+EXTRA_ROUTES = {
+    "list": {"put": "put_list", "patch": "patch_list", "delete": "delete_list"},
+    "detail": {"post": "post_detail"},
+}
+
+
+class NotWritten(APIException):
+    """The viewset has no hook for a verb."""
+
+    status_code = 501
+    default_detail = "Not implemented."
+    default_code = "not_implemented"
+
+
+def _http_only(method: Any) -> Any:
+    # On a socket, a viewset's extra actions are actions; for these there is TaskBinding.
+    method.http_only = True
+    return method
+
+
+class AsyncResourceMixin:
+    """Answers requests with Celery tasks: 202, an address for the state, one for the result.
+
+    In front of a viewset's base classes. A subclass writes hooks, `async_<verb>_<kind>(request,
+    **kwargs)` with the verbs get, post, put, patch, delete and the kinds list and detail. A hook
+    returns what `.delay()` gave, or a Response, which is passed through; None is answered with 400.
+    A verb without a hook is answered by the viewset's own method, and with 501 where it has none.
+    The viewset's authentication, permissions and throttles hold for states and results as well.
+    """
+
+    #: Whether DELETE ends the process of a task that runs; see `TaskBinding`.
+    terminate_tasks: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, hook in METHODS.items():
+            if name in vars(cls):
+                continue  # written by hand, beside the hook or instead of it
+            if hasattr(cls, f"async_{hook}") or not hasattr(cls, name):
+                setattr(cls, name, _method(name, hook))
+
+    @classmethod
+    def as_view(cls, actions: dict[str, str] | None = None, **initkwargs: Any) -> Any:
+        """The view function, with the verbs that routers leave out."""
+        kind = _kind_of(actions or {})
+        routed = {**EXTRA_ROUTES.get(kind, {}), **(actions or {})}
+        parent: Any = super()
+        return _awaitable(parent.as_view(routed, **initkwargs))
+
+    @_http_only
+    @action(
+        detail=False,
+        methods=["get", "delete"],
+        url_path="state/(?P<task_id>[^/.]+)",
+        url_name="state",
+    )
+    def async_state(self: Any, request: Any, task_id: str, **kwargs: Any) -> Any:
+        """GET: what a task is at. DELETE: cancel it."""
+        reference = self._task_reference(task_id)
+        if request.method == "DELETE":
+            get_engine().cancel(reference, terminate=self.terminate_tasks)
+            return self._state_response(reference, TaskState(REVOKED))
+        state = get_engine().read_state(reference)
+        return self._held(request, reference, self._state_response(reference, state), state)
+
+    @_http_only
+    @action(detail=False, methods=["get"], url_path="result/(?P<task_id>[^/.]+)", url_name="result")
+    def async_result(self: Any, request: Any, task_id: str, **kwargs: Any) -> Any:
+        """What a task gave; 404 until it is there."""
+        reference = self._task_reference(task_id)
+        state = get_engine().read_state(reference)
+        if state.name == SUCCESS:
+            return self._result_response(get_engine().read_result(reference))
+        return self._end_response(reference, state)
+
+    def process_result(self, result: Any) -> Any:
+        """What a client gets of a result; a hook, the result as it is by default."""
+        return result
+
+    def _answer(self: Any, hook: str, request: Any, kwargs: dict[str, Any]) -> Any:
+        method = getattr(self, f"async_{hook}", None)
+        if method is None:
+            raise NotWritten
+        if isinstance(request, FrameRequest):
+            return _done(method(request, **kwargs))  # a socket: the binding does the rest
+        connect_celery()
+        start_embedded_worker()
+        submission = Submission()
+        with submitting(submission):
+            result = _done(method(request, **kwargs))
+        task = task_in(result)
+        if task is None:
+            return result
+        begun = hand_over(task, submission, owner=self._owner, door=self._door)
+        return self._accept(request, begun)
+
+    def _accept(self: Any, request: Any, begun: Begun) -> Any:
+        if begun.state is not None:  # run in place: there is nothing to come back for
+            if begun.state.name == SUCCESS:
+                return self._result_response(begun.state.result)
+            return self._end_response(begun.reference, begun.state)
+        response = self._state_response(begun.reference, TaskState())
+        response.status_code = 202
+        response["Location"] = self._address("state", begun.reference)
+        return self._held(request, begun.reference, response, TaskState())
+
+    def _state_response(self: Any, reference: TaskReference, state: TaskState) -> Any:
+        signed = reference.sign()
+        data = {"id": signed, "resource_uri": self._address("state", reference)}
+        if state.is_final and state.name != REVOKED:
+            data["result_uri"] = self._address("result", reference)
+        data["state"] = state.name
+        if state.meta is not None:
+            data["meta"] = state.meta
+        response = Response(data, headers={"Cache-Control": "no-store"})
+        if not state.is_final:
+            response["Retry-After"] = str(RETRY_AFTER)
+        elif state.status == 410:
+            response.status_code = 410
+        else:
+            response.status_code, response["Location"] = 303, data["result_uri"]
+        return response
+
+    def _result_response(self: Any, result: Any) -> Any:
+        result = self.process_result(result)
+        if isinstance(result, Response):
+            return result
+        if isinstance(result, (list, tuple)):
+            return self._list_response(list(result))
+        return Response(result if isinstance(result, dict) else {"result": result})
+
+    def _list_response(self: Any, rows: list[Any]) -> Any:
+        # A plain ViewSet has neither.
+        page = self.paginate_queryset(rows) if hasattr(self, "paginate_queryset") else None
+        shown: Any = rows if page is None else page
+        if getattr(self, "serializer_class", None) is not None:
+            shown = self.get_serializer(shown, many=True).data
+        return Response(shown) if page is None else self.get_paginated_response(shown)
+
+    def _end_response(self: Any, reference: TaskReference, state: TaskState) -> Any:
+        if state.name == FAILURE:
+            return Response(_error(state.errors))
+        if state.is_final:
+            return self._state_response(reference, state)
+        raise NotFound
+
+    def _held(
+        self, request: Any, reference: TaskReference, response: Response, state: TaskState
+    ) -> Any:
+        """Have the answer held, if the client prefers that: see `_awaitable`."""
+        seconds = _preferred_wait(request)
+        if seconds and not state.is_final:
+            response.task_wait = (reference, seconds)  # type: ignore[attr-defined]
+        return response
+
+    def _settle(self: Any, response: Response, reference: TaskReference, seconds: int) -> None:
+        """Make the answer that was held that of now."""
+        try:
+            state = get_engine().read_state(reference)
+        except APIException:
+            return  # the answer of before stands
+        now = self._state_response(reference, state)
+        response.data = now.data
+        response["Preference-Applied"] = f"wait={seconds}"
+        if state.is_final:
+            response.status_code = now.status_code
+            del response["Retry-After"]
+            if now.has_header("Location"):
+                response["Location"] = now["Location"]
+
+    def _task_reference(self: Any, signed: str) -> TaskReference:
+        reference = read_reference(signed, self._owner)
+        # Those of other views are theirs, with their permissions and their `process_result`.
+        if reference.door.startswith(VIEW) and reference.door != self._door:
+            raise NotFound
+        return reference
+
+    @property
+    def _owner(self: Any) -> str:
+        request = self.request
+        return owner_of(request.user, getattr(request, "session", None), request.COOKIES)
+
+    @property
+    def _door(self) -> str:
+        return f"{VIEW}{type(self).__module__}.{type(self).__qualname__}"
+
+    def _address(self: Any, name: str, reference: TaskReference) -> str:
+        match = self.request.resolver_match
+        namespace = f"{match.namespace}:" if match.namespace else ""
+        # Those of the routes that the viewset is nested in, and so not the row's own.
+        field = getattr(self, "lookup_field", "pk")
+        own = (getattr(self, "lookup_url_kwarg", None) or field, "format")
+        kwargs = {key: value for key, value in self.kwargs.items() if key not in own}
+        kwargs["task_id"] = reference.sign()
+        return reverse(f"{namespace}{self.basename}-{name}", kwargs=kwargs)
+
+
+def _done(result: Any) -> Any:
+    """What a hook returned. Raises ParseError for nothing: it could not do what was asked."""
+    if result is None:
+        raise ParseError("This can't be done.")
+    return result
+
+
+def _method(name: str, hook: str) -> Callable[..., Any]:
+    def method(self: Any, request: Any, **kwargs: Any) -> Any:
+        return self._answer(hook, request, kwargs)
+
+    method.__name__, method.__qualname__ = name, name
+    method.__doc__ = f"Answered by `async_{hook}`."
+    return method
+
+
+def _kind_of(actions: dict[str, str]) -> str:
+    """Whether these are the actions of a router's route for lists, or of that for rows."""
+    names = set(actions.values())
+    if names & {"list", "create"}:
+        return "list"
+    return "detail" if names & {"retrieve", "update", "partial_update", "destroy"} else ""
+
+
+def _preferred_wait(request: Any) -> int:
+    """Seconds of `Prefer: wait=N`, up to LONGEST_WAIT; 0 where nothing was preferred."""
+    match = re.search(r"(?:^|[,;\s])wait=(\d{1,9})", request.headers.get("Prefer", ""))
+    return min(int(match[1]), LONGEST_WAIT) if match else 0
+
+
+def _error(errors: list[Any]) -> dict[str, Any]:
+    """The `errors` of a failed task as one object."""
+    first, *rest = errors
+    error: dict[str, Any] = {"error": first if len(errors) == 1 or rest else errors}
+    for more in rest:
+        if isinstance(more, dict):
+            error |= more
+    return error
+
+
+def _awaitable(view: Any) -> Any:
+    """A view as a coroutine, so that an answer can be held without a thread that waits with it."""
+
+    @functools.wraps(view)
+    async def awaitable(request: Any, *args: Any, **kwargs: Any) -> Any:
+        response = await sync_to_async(_in_transaction)(view, request, *args, **kwargs)
+        wait = getattr(response, "task_wait", None)
+        if wait is not None:
+            reference, seconds = wait
+            await wait_until_final(reference, seconds)
+            settle = response.renderer_context["view"]._settle  # noqa: SLF001
+            await sync_to_async(settle)(response, reference, seconds)
+        return response
+
+    # Django refuses an async view where ATOMIC_REQUESTS is set; the sync part has its transaction.
+    for alias in connections:
+        transaction.non_atomic_requests(alias)(awaitable)
+    return awaitable
+
+
+def _in_transaction(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+    with atomic_requests():
+        return view(request, *args, **kwargs)
