@@ -4,6 +4,7 @@ import datetime
 import decimal
 import json
 import math
+import re
 import uuid
 
 import pytest
@@ -38,6 +39,11 @@ def fault_of(text: str) -> FrameError:
     with pytest.raises(FrameError) as caught:
         parse(text, max_depth=DEPTH)
     return caught.value
+
+
+def name_of(value) -> str:
+    """The same in each process of the suite: without the address."""
+    return re.sub(r" at 0x\w+", "", ascii(value))
 
 
 class TestParse:
@@ -232,7 +238,7 @@ class TestEncode:
             ("ü\U0001f600", '"ü\U0001f600"'),
             ('\u2028\x00"', '"\u2028\\u0000\\""'),
         ],
-        ids=repr,
+        ids=name_of,
     )
     def test_as_drf_writes_it_and_compact(self, value, text):
         assert encode(value) == text
@@ -255,7 +261,7 @@ class TestEncode:
             {(1, 2): 1},
             b"\xff",
         ],
-        ids=ascii,
+        ids=name_of,
     )
     def test_refuses_what_strict_json_cannot_hold(self, value):
         with pytest.raises((TypeError, ValueError)):

@@ -146,7 +146,7 @@ def was_overtaken(backend: Any, run: Run, request: Any) -> bool:
         is_over: bool = meta["status"] in states.FINAL
         return is_over
     begun: int = (meta["result"] or {}).get("retries", 0)
-    return begun > request.retries
+    return bool(begun > request.retries)
 
 
 # All that Celery stores by itself; any other state is a task's own.
