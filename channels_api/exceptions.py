@@ -173,17 +173,25 @@ KNOWN = (
 
 def is_known(exc: BaseException) -> bool:
     """Whether `error_reply` has a status of its own for an exception."""
-    return isinstance(translate(exc), KNOWN)
+    return isinstance(exc, KNOWN) or _of_celery(exc) is not None
 
 
 def translate(exc: BaseException) -> BaseException:
-    """What the client is told of an exception of Celery's, or of its absence; else `exc`."""
+    """What clients are told of an exception of Celery's, or of its absence; else `exc` itself."""
+    told = _of_celery(exc)
+    if told is None:
+        return exc
+    logger.warning("%s (%s)", told.detail, exc)
+    return told
+
+
+def _of_celery(exc: BaseException) -> drf.APIException | None:
     kombu = sys.modules.get("kombu.exceptions")
     if kombu is not None and isinstance(exc, kombu.OperationalError):
         return BrokerUnavailable()
     if isinstance(exc, ModuleNotFoundError) and (exc.name or "").partition(".")[0] == "celery":
         return CeleryMissing()
-    return exc
+    return None
 
 
 def format_errors(detail: Any) -> list[Any]:

@@ -42,6 +42,9 @@ def hand_over(result: Any, submission: Submission, *, owner: str, door: str) -> 
     engine = get_engine()
     digest = owner_digest(owner)
     reference = engine.make_reference(result, submission, owner=digest, door=door)
+    if submission.is_given_up:
+        # The broker has taken it after all, and the client was told that it did not.
+        engine.cancel(reference, terminate=True)
     return Begun(reference, engine.make_reader(reference, result), engine.final_state(result))
 
 

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from .background.references import TaskReference, owner_of, read_reference
 from .background.states import FAILURE, REVOKED, SUCCESS, TaskState
 from .background.submission import Submission, submitting
+from .exceptions import translate
 from .handover import (
     Begun,
     connect_celery,
@@ -123,6 +124,11 @@ class AsyncResourceMixin:
         if state.name == SUCCESS:
             return self._result_response(get_engine().read_result(reference))
         return self._end_response(reference, state)
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """DRF's own; a broker that takes no tasks is told as 503."""
+        parent: Any = super()
+        return parent.handle_exception(translate(exc))
 
     def process_result(self, result: Any) -> Any:
         """What a client gets of a result; a hook, the result as it is by default."""

@@ -60,4 +60,4 @@ class TaskBinding(ResourceBindingBase):
         return Begun(reference, engine.make_reader(reference), TaskState(REVOKED))
 
     def _reference(self, pk: Any) -> TaskReference:
-        return read_reference(pk, self.owner)
+        return read_reference(pk, self.task_owner)

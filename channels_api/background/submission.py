@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import TypedDict
 
@@ -20,17 +21,30 @@ class Mark(TypedDict):
 
 
 class Submission:
-    """The tasks of one call of a handler."""
+    """The tasks of one call of a handler.
 
-    def __init__(self) -> None:
+    `on_publish` is called in the handler's thread whenever it begins to publish one.
+    """
+
+    def __init__(self, on_publish: Callable[[], None] = lambda: None) -> None:
         self.job = ""
         self.published: list[str] = []
+        self.publishing_since: float | None = None
+        # Whether the client was told that the broker does not answer.
+        self.is_given_up = False
+        self._on_publish = on_publish
 
     def mark(self, task_id: str) -> Mark:
         """The mark for a task that is being published."""
         self.job = self.job or uuid.uuid4().hex
         self.published.append(task_id)
+        self.publishing_since = time.monotonic()
+        self._on_publish()
         return {"job": self.job, "root": task_id}
+
+    def publishing_ended(self) -> None:
+        """The broker has taken the task."""
+        self.publishing_since = None
 
 
 # A context variable: a handler may publish in the thread that it runs in, or in one that asgiref

@@ -34,6 +34,13 @@ def mark_published(headers: Any = None, **kwargs: Any) -> None:
         headers.setdefault(HEADER, mark)
 
 
+def task_published(**kwargs: Any) -> None:
+    """The broker has taken a task."""
+    submission = current_submission()
+    if submission is not None:
+        submission.publishing_ended()
+
+
 def mark_of(request: Any) -> Mark | None:
     """The mark of a task's request, if it is one of ours."""
     headers = getattr(request, "headers", None)

@@ -26,7 +26,7 @@ from ..background.submission import Mark
 from ..layers.sender import finish
 from ..logs import log_sometimes
 from .control import register_command
-from .marks import CANCELLED, is_cancelled, mark_of, mark_published, running_request
+from .marks import CANCELLED, is_cancelled, mark_of, mark_published, running_request, task_published
 
 UID = "channels_api"
 # Seconds between two looks for the cancel mark by a task that calls `update_state` often.
@@ -249,6 +249,7 @@ def track(app: Any) -> None:
 def install() -> None:
     """Connect with Celery; again is nothing."""
     signals.before_task_publish.connect(mark_published, weak=False, dispatch_uid=UID)
+    signals.after_task_publish.connect(task_published, weak=False, dispatch_uid=UID)
     signals.task_prerun.connect(task_begins, weak=False, dispatch_uid=UID)
     signals.task_postrun.connect(task_ended, weak=False, dispatch_uid=UID)
     signals.celeryd_after_setup.connect(_worker_is_set_up, weak=False, dispatch_uid=UID)

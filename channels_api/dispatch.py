@@ -1,0 +1,194 @@
+"""The part of a binding that turns a frame into its reply."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from rest_framework.views import exception_handler
+
+from .background.references import owner_of
+from .background.states import TaskState
+from .background.submission import Submission, submitting
+from .background.watches import encode_state
+from .decorators import Action
+from .exceptions import BrokerUnavailable, Overloaded, ReplyTooLarge, error_reply, is_known
+from .handover import Begun, hand_over, task_in
+from .policies import Policies
+from .protocol import Reply, byte_length
+from .results import atomic_requests, read_result
+from .settings import settings
+from .threads import run_in_thread
+
+# Seconds that a broker has to take a task before the client is told that it can't be reached.
+PUBLISH_TIMEOUT = 2.0
+
+
+class Dispatch(Policies):
+    """Runs the action of a frame. Nothing that fails in there leaves it: it becomes a reply."""
+
+    watches: Any
+
+    def __init__(self) -> None:
+        self.submission = Submission(self._publishing)
+        self._answering: asyncio.Task[Any] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_timed = False
+        self._after_reply: list[Callable[[], None]] = []
+        self._after_refusal: list[Callable[[], None]] = []
+        self._refused = False
+
+    def initial(self) -> None:
+        """Everything that comes before the action, in one thread hop; raises for a refusal."""
+        raise NotImplementedError
+
+    def after_reply(
+        self, callback: Callable[[], None], *, otherwise: Callable[[], None] | None = None
+    ) -> None:
+        """Have `callback` called in the event loop when the reply of a success is on its way.
+
+        `otherwise` is called instead where the frame fails after all.
+        """
+        self._after_reply.append(callback)
+        if otherwise is not None:
+            self._after_refusal.append(otherwise)
+
+    def replied(self) -> None:
+        """The reply is on its way."""
+        for callback in self._after_refusal if self._refused else self._after_reply:
+            callback()
+
+    async def dispatch(self) -> str:
+        """Answer the frame: the reply, encoded. A failure is a reply too."""
+        self._loop, self._answering = asyncio.get_running_loop(), asyncio.current_task()
+        try:
+            answer = await self._answer(self.available_action)
+            return await self._begin(answer) if isinstance(answer, Begun) else answer
+        except asyncio.CancelledError:
+            if self.submission.is_given_up:
+                return self.refuse(BrokerUnavailable())
+            raise
+        except GeneratorExit:
+            raise
+        except BaseException as exc:  # SystemExit, for one, would end the server's event loop
+            return await self._arefuse(exc)
+
+    async def _answer(self, action: Action | None) -> str | Begun:
+        if action is None or not action.is_async:
+            return await run_in_thread(self._respond, owner=self.handshake)
+        await run_in_thread(self.initial, owner=self.handshake)
+        with submitting(self.submission):
+            result = await self._call(action)
+        task = task_in(result)
+        if task is None:
+            return result if isinstance(result, Begun) else self._encode(result)
+        return await run_in_thread(self._hand_over, task, owner=self.handshake)
+
+    def _publishing(self) -> None:
+        # In the handler's thread, which can't be ended: a broker that hangs keeps it.
+        if not self._is_timed and self._loop is not None:
+            self._is_timed = True
+            self._loop.call_soon_threadsafe(self._look_again_in, PUBLISH_TIMEOUT)
+
+    def _look_again_in(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self._check_publishing)
+
+    def _check_publishing(self) -> None:
+        since = self.submission.publishing_since
+        if since is None or self._answering is None or self._answering.done():
+            self._is_timed = False
+            return
+        left = since + PUBLISH_TIMEOUT - time.monotonic()
+        if left > 0:  # that is another task than the one that the timer was set for
+            self._look_again_in(left)
+        else:
+            self.submission.is_given_up = True
+            self._answering.cancel()
+
+    def _hand_over(self, result: Any) -> Begun:
+        door = f"stream:{self.frame.stream}"
+        return hand_over(result, self.submission, owner=self.task_owner, door=door)
+
+    @property
+    def task_owner(self) -> str:
+        """Whose tasks the frame may begin and see."""
+        return owner_of(self.user, self.scope.get("session"), self.handshake.http.COOKIES)
+
+    async def _begin(self, begun: Begun) -> str:
+        """The first reply for a task: it has been begun. Its states follow."""
+        signed, state = begun.reference.sign(), begun.state or TaskState()
+        if begun.state is None and self.watches is not None:
+            watch = await self.watches.begin(begun.reference, begun.reader, self.frame.reply)
+            self.after_reply(partial(watch.open, state), otherwise=watch.close)
+        return encode_state(state, signed, self.frame.reply)
+
+    async def _arefuse(self, exc: BaseException) -> str:
+        # A project's EXCEPTION_HANDLER may use the database.
+        if not is_known(exc):
+            with contextlib.suppress(Overloaded):
+                return await run_in_thread(self.refuse, exc, owner=self.handshake)
+        return self.refuse(exc)
+
+    def _respond(self) -> str | Begun:
+        try:
+            with atomic_requests(), submitting(self.submission):
+                self.initial()
+                result = self._call(self.available_action)
+            task = task_in(result)
+            if task is not None:
+                return self._hand_over(task)
+            return result if isinstance(result, Begun) else self._encode(result)
+        except BaseException as exc:  # nothing of a frame leaves it
+            return self.refuse(exc)
+
+    def _call(self, action: Any) -> Any:
+        handler = getattr(self, action.handler)
+        if action.detail:
+            return handler(self.pk, data=self.frame.data)
+        return handler(data=self.frame.data)
+
+    def _encode(self, result: Any) -> str:
+        status, data, errors = self.read_result(result)
+        text = self.reply(status, data, errors).encode()
+        if byte_length(text) > settings.MAX_REPLY_BYTES:
+            raise ReplyTooLarge
+        return text
+
+    def read_result(self, result: Any) -> tuple[int, Any, list[Any]]:
+        """Status, data and errors of what a handler returned."""
+        return read_result(result)
+
+    def refuse(self, exc: BaseException) -> str:
+        """The encoded error reply for an exception."""
+        self._refused = True
+        try:
+            status, errors = self._project_errors(exc) or error_reply(exc)
+            return self.reply(status, None, errors).encode()
+        except Exception as failure:  # of the project's handler, or of the errors' encoding
+            failure.__context__ = exc  # another thread's: Python does not know
+            status, errors = error_reply(failure)
+            return self.reply(status, None, errors).encode()
+
+    def _project_errors(self, exc: BaseException) -> tuple[int, list[Any]] | None:
+        """What the project's EXCEPTION_HANDLER makes of an exception that DRF does not know."""
+        if is_known(exc) or not isinstance(exc, Exception):
+            return None
+        handler = self.get_exception_handler()
+        if handler is exception_handler:
+            return None
+        # The view as DRF would show it: of a mounted viewset its own.
+        view = getattr(self, "view", self)
+        context = {"view": view, "args": (), "kwargs": self.kwargs, "request": self.request}
+        response = handler(exc, context)
+        if response is None:
+            return None
+        status, _, errors = read_result(response)
+        return status, errors
+
+    def reply(self, status: int, data: Any, errors: list[Any]) -> Reply:
+        """A reply to the frame."""
+        return self.frame.reply(status, data, errors)
