@@ -1,16 +1,25 @@
 """The system checks: each tells what is wrong and what to do about it."""
 
+import ast
+import subprocess
+import sys
+
 import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
+from channels_api import checks
 from channels_api.settings import DEFAULTS
 
 
 def found(configured: object) -> list:
-    """What `manage.py check` says of the library's own with this as CHANNELS_API."""
+    """What `manage.py check` says of the library's own with this as CHANNELS_API.
+
+    But for E004: the result backend of the test process is in memory.
+    """
     with override_settings(CHANNELS_API=configured):
-        return [each for each in run_checks() if str(each.id).startswith("channels_api.")]
+        ours = [each for each in run_checks() if str(each.id).startswith("channels_api.")]
+    return [each for each in ours if each.id != "channels_api.E004"]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +61,10 @@ def test_e002_unknown_keys():
         ("MAX_DEPTH", "32", "a whole number over 0 or None"),
         ("MAX_DEPTH", True, "a whole number over 0 or None"),
         ("DEFAULT_PERMISSION_CLASSES", "a.b", "a list or tuple, or None"),
+        ("HEARTBEAT", 0, "a number over 0"),
+        ("HEARTBEAT", None, "a number over 0"),
+        ("EMBEDDED_WORKER", 1, "True or False"),
+        ("EMBEDDED_WORKER", None, "True or False"),
     ],
 )
 def test_e003_values(key, value, must):
@@ -60,3 +73,53 @@ def test_e003_values(key, value, must):
     assert error.id == "channels_api.E003"
     assert error.is_serious()
     assert error.msg == f"CHANNELS_API[{key!r}] must be {must}."
+
+
+def test_w001_an_embedded_worker_in_production(settings):
+    settings.DEBUG = False
+    (warning,) = found({"EMBEDDED_WORKER": True})
+    assert warning.id == "channels_api.W001"
+    assert not warning.is_serious()
+    assert warning.msg == 'CHANNELS_API["EMBEDDED_WORKER"] does nothing while DEBUG is off.'
+
+
+def test_e005_an_embedded_worker_without_a_new_celery(settings, monkeypatch):
+    settings.DEBUG = True
+    assert found({"EMBEDDED_WORKER": True}) == []
+    monkeypatch.setattr(checks, "EMBEDDED_NEEDS", (99, 0))
+    (error,) = found({"EMBEDDED_WORKER": True})
+    assert error.id == "channels_api.E005"
+    assert error.hint == 'pip install "celery>=5.7"'
+
+
+BACKENDS = {
+    None: "there is none.",
+    "rpc://": "rpc:// gives each result to a single reader.",
+    "file:///tmp": "file:// is read while it is written.",
+    "cache+memory://": "cache+memory:// is seen by its own process only (see EMBEDDED_WORKER).",
+}
+
+
+@pytest.mark.parametrize(("backend", "fault"), BACKENDS.items(), ids=str)
+def test_e004_a_result_backend_that_no_server_can_read(backend, fault):
+    """In a process of its own: an app keeps the backend that it began with."""
+    code = f"""
+import django
+from django.conf import settings
+settings.configure(
+    SECRET_KEY="x", INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth",
+    "channels_api"], DATABASES={{}}, DEFAULT_AUTO_FIELD="django.db.models.BigAutoField")
+from celery import Celery
+app = Celery("proj", backend={backend!r})
+app.set_default()
+django.setup()
+from django.core.checks import run_checks
+mine = lambda: [str(e.id) + " " + e.msg for e in run_checks() if "channels_api" in str(e.id)]
+assert mine() == [], mine()  # not used for anything
+import channels_api.tasks
+print(mine())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = f"Celery's result backend can't be used for tasks that clients watch: {fault}"
+    assert ast.literal_eval(done.stdout) == [f"channels_api.E004 {said}"]

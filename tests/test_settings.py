@@ -31,8 +31,11 @@ def test_defaults(configured):
         "MAX_SUBSCRIPTIONS": 100,
         "ACTION_TIMEOUT": 30,
         "SEND_TIMEOUT": 20,
+        "HEARTBEAT": 10,
+        "EMBEDDED_WORKER": False,
         "HISTORY_SIZE": 1000,
     }
+    assert expected.keys() == DEFAULTS.keys()
     with override_settings(CHANNELS_API=configured):
         assert {name: getattr(settings, name) for name in expected} == expected
 
