@@ -37,5 +37,5 @@ clean: ## remove everything that was installed or built here
 	@touch $@
 
 .venv/with-demo: pyproject.toml | .venv/bin/python
-	.venv/bin/python -m pip install --quiet --editable .
+	.venv/bin/python -m pip install --quiet --editable '.[celery]'
 	@touch $@

@@ -108,6 +108,19 @@ def walk(actor, watcher):
     expect(pk in [each["id"] for each in rows], True)
     actor.ask("api-questions", "totals")
 
+    title("A task that takes seconds: 202 at once, then each step, and 200 with the result")
+    task = actor.ask("questions", "report", status=202)
+    while task["state"] != "SUCCESS":
+        task = actor.hear(request_id=actor.requests)["data"]
+    expect(task["result"].keys(), {"questions", "choices", "votes", "leaders"})
+
+    title("The same, cancelled; whoever began it may")
+    task = actor.ask("questions", "report", status=202)
+    begun = actor.requests
+    actor.ask("tasks", "delete", pk=task["id"], status=410)
+    while actor.hear(request_id=begun)["response_status"] != 410:
+        pass
+
     title("Errors are answers; the socket stays open")
     actor.ask("questions", "create", data={"question_text": ""}, status=400)
     actor.ask("questions", "retrieve", pk="no such row", status=404)

@@ -8,8 +8,11 @@ from rest_framework.decorators import action
 from rest_framework.filters import OrderingFilter, SearchFilter
 from rest_framework.response import Response
 from rest_framework.routers import DefaultRouter
-from rest_framework.viewsets import ModelViewSet
+from rest_framework.viewsets import ModelViewSet, ViewSet
 
+from channels_api.resources import AsyncResourceMixin
+
+from . import tasks
 from .models import Choice, Question
 from .serializers import ChoiceSerializer, QuestionSerializer
 
@@ -41,6 +44,14 @@ class ChoiceViewSet(ModelViewSet):
         return Response(self.get_serializer(choice).data)
 
 
+class ReportViewSet(AsyncResourceMixin, ViewSet):
+    """Stands behind /api/reports/: the task of the action `report`, through the other door."""
+
+    def async_get_list(self, request, **kwargs):
+        return tasks.count_votes.delay()
+
+
 router = DefaultRouter()
 router.register("questions", QuestionViewSet)
 router.register("choices", ChoiceViewSet)
+router.register("reports", ReportViewSet, basename="report")

@@ -74,6 +74,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Enough for one process. Several processes need a layer that they share, such as Redis.
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
+# A Celery worker inside the server process. A site of yours has workers of its own, a broker and
+# a result backend, for example Redis for both: CELERY_BROKER_URL = "redis://...".
+CHANNELS_API = {"EMBEDDED_WORKER": True}
+CELERY_BROKER_URL = "memory://"
+CELERY_RESULT_BACKEND = "cache+memory://"
+
 # Both doors, HTTP and the socket, ask the same classes. Everybody may do everything, so that the
 # demo can be tried without an account: a site of yours says something stricter here.
 REST_FRAMEWORK = {"DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"]}

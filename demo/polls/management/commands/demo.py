@@ -15,6 +15,7 @@ BANNER = """
 The demo runs at     {address}/
     open it in two windows, vote in one and watch the other
 The same over HTTP   {address}/api/
+A task over HTTP     curl -i {address}/api/reports/    then the address in its Location
 The admin            {address}/admin/    log in as admin, password admin
 Another account      demo, password demo
 

@@ -2,6 +2,7 @@
 
 import { Board, element } from "./cards.js";
 import { Replica } from "./replica.js";
+import { Report } from "./report.js";
 import { Connection, RequestError } from "./socket.js";
 
 const FRAMES_KEPT = 100;
@@ -39,7 +40,13 @@ const board = new Board($("polls"), actions);
 
 const url = new URL("/ws/", location.href);
 url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-const connection = new Connection(url, { state: showState, open: load, event: hear, frame: logFrame });
+const connection = new Connection(url, { state: showState, open: begin, event: hear, frame: logFrame });
+const report = new Report(connection);
+
+function begin() {
+  load();
+  report.resume();
+}
 
 // Nothing is shown from the replies to our own changes: the events tell of them too, as they tell
 // everybody else, and in the order in which things happened.

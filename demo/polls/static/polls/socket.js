@@ -47,6 +47,15 @@ export class Connection {
     });
   }
 
+  // Starts a task, or subscribes to one: `onState` is given the data of each reply that says that it
+  // is under way, and the promise is that of the last one.
+  task(stream, action, fields, onState) {
+    const done = this.request(stream, action, fields);
+    const pending = this.#pending.get(this.#lastId);
+    if (pending) pending.onState = onState;
+    return done;
+  }
+
   #connect() {
     this.#handlers.state("connecting");
     this.#socket = new WebSocket(this.#url);
@@ -70,6 +79,10 @@ export class Connection {
 
   #replied({ request_id, response_status, errors, data }) {
     const request = this.#pending.get(request_id);
+    if (response_status === 202 && request?.onState) {
+      request.onState(data);
+      return;
+    }
     this.#pending.delete(request_id);
     if (response_status < 400) {
       // Not when the socket opens: a server that lets us in only to close would be asked nonstop.
