@@ -28,7 +28,10 @@ PACKAGES = {
 
 
 def find_program(name: str) -> str | None:
-    """The path of a program, or None. Debian keeps PostgreSQL's server programs out of PATH."""
+    """The path of a program, or None. Debian keeps some servers' own programs out of PATH."""
+    if name == "rabbitmq-server":
+        # The one on PATH runs as another account, by su.
+        return shutil.which(name, path="/usr/lib/rabbitmq/bin")
     if found := shutil.which(name):
         return found
     homes = Path("/usr/lib/postgresql").glob("*/bin")
@@ -277,8 +280,7 @@ class RabbitServer(Server):
         self.distribution_port = free_port()
 
     def command(self) -> list[str]:
-        # The one on PATH runs as another account, by su.
-        return ["/usr/lib/rabbitmq/bin/rabbitmq-server"]
+        return [find_program("rabbitmq-server") or "rabbitmq-server"]
 
     def environment(self) -> dict[str, str]:
         own = {
