@@ -82,6 +82,26 @@ def write_project(directory: Path) -> None:
         path.write_text(code)
 
 
+def write_tasks(directory: Path) -> None:
+    """What the section about tasks adds to the quickstart's project."""
+    code = blocks()
+    (directory / "proj/__init__.py").write_text(code["proj/__init__.py"])
+    settings = directory / "proj/settings.py"
+    settings.write_text(settings.read_text() + code["For development"])
+    routing = directory / "proj/routing.py"
+    consumers = '{"reports": ReportBinding.consumer, "tasks": TaskBinding.consumer, '
+    routing.write_text(
+        "from channels_api.tasks import TaskBinding\nfrom polls.reports import ReportBinding\n"
+        + routing.read_text().replace("consumers = {", f"consumers = {consumers}")
+    )
+    (directory / "proj/urls.py").write_text(
+        "from rest_framework.routers import SimpleRouter\nfrom polls.reports import ReportViewSet\n"
+        "router = SimpleRouter()\n"
+        'router.register("reports", ReportViewSet, basename="report")\n'
+        "urlpatterns = router.urls\n"
+    )
+
+
 def run(directory: Path, *arguments: str) -> str:
     """Run one of the project's Python files to its end and return what it printed."""
     root = str(README.parent)

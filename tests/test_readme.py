@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import httpx
 import pytest
 from channels.layers import ChannelLayerManager
 from django.test import override_settings
 
 from channels_api.settings import DEFAULTS
 from tests import readme
+from tests.client import SocketClient
 from tests.servers import AppServer
+from tests.tasks_helpers import follow
 
 
 class QuickstartServer(AppServer):
@@ -36,6 +39,32 @@ def test_quickstart(tmp_path, kind):
     assert printed.splitlines() == readme.blocks()["It prints"].splitlines()
 
 
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+async def test_tasks(tmp_path, kind):
+    """The section's files in the quickstart's project: both doors, and one task in both."""
+    readme.write_project(tmp_path)
+    readme.write_tasks(tmp_path)
+    for command in ["check"], ["makemigrations", "polls"], ["migrate"]:
+        readme.run(tmp_path, "manage.py", *command)
+    with QuickstartServer(kind, tmp_path) as server:
+        async with SocketClient(server.url + "ws/") as client:
+            await client.request("reports", "build", data={"words": ["why", "what"]})
+            last = (await follow(client))[-1]["payload"]
+            assert last["data"]["result"] == {"why": 0, "what": 0}
+            async with httpx.AsyncClient(base_url=server.http_url) as http:
+                begun = await http.get("reports/", params={"word": "why"})
+                assert begun.status_code == 202
+                prefer = {"Prefer": "wait=20"}
+                done = await http.get(begun.headers["Location"], headers=prefer)
+                assert done.status_code == 303
+                result = await http.get(done.headers["Location"])
+                assert (result.status_code, result.json()) == (200, {"why": 0})
+                gone = await http.delete(begun.headers["Location"])
+                assert gone.status_code == 400
+            shown = await client.request("tasks", "retrieve", pk=begun.json()["id"])
+            assert shown["data"]["result"] == {"why": 0}
+
+
 def test_settings():
     """All settings are there, with the defaults that they have."""
     namespace: dict = {}
@@ -56,5 +85,6 @@ def test_code_is_in_blocks_that_run():
     """A block without a name, or with an unknown one, would be tested by nobody."""
     files = {caption for caption in readme.blocks() if caption.endswith(".py")}
     others = {"It prints", "These are the defaults", "For example"}
+    others |= {"For development", "In production"}
     assert readme.blocks().keys() - files == others
     assert readme.README.read_text().count(".. code-block::") == len(readme.blocks())
