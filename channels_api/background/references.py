@@ -61,8 +61,11 @@ def read_reference(signed: Any, owner: str) -> TaskReference:
         )
     except (BadSignature, ValueError, TypeError):
         raise NotFound from None
-    if its_owner and not constant_time_compare(its_owner, owner_digest(owner)):
-        raise NotFound
+    if its_owner:
+        if not any(constant_time_compare(its_owner, each) for each in _digests(owner)):
+            raise NotFound
+        # Of today's key: what is signed anew outlives the key that it was made with.
+        its_owner = owner_digest(owner)
     return TaskReference(task_id, job, group, its_owner, door, tuple(others), created)
 
 
@@ -82,4 +85,16 @@ def owner_of(user: Any, session: Any, cookies: Any) -> str:
 
 def owner_digest(owner: str) -> str:
     """What an id says of its owner; nothing for nobody."""
-    return salted_hmac(SALT, owner, algorithm="sha256").hexdigest()[:32] if owner else ""
+    return _digest(owner, django_settings.SECRET_KEY)
+
+
+def _digests(owner: str) -> list[str]:
+    """What ids say of an owner that were made with any of the project's keys."""
+    keys = [django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS]
+    return [_digest(owner, key) for key in keys]
+
+
+def _digest(owner: str, key: Any) -> str:
+    if not owner:
+        return ""
+    return salted_hmac(SALT, owner, secret=key, algorithm="sha256").hexdigest()[:32]
