@@ -89,7 +89,9 @@ def dependencies(group: str) -> tuple[str, ...]:
 
 def run_suite(session: nox.Session, *requirements: str, **env: str) -> None:
     session.install("-e", ".", *requirements, *dependencies("test"))
-    session.run("python", "-m", "pytest", *session.posargs, env=env)
+    # By file: what the tests of a file have started serves all of them.
+    spread = ["--numprocesses", "2", "--dist", "loadfile"]
+    session.run("python", "-m", "pytest", *spread, *session.posargs, env=env)
 
 
 @nox.session(python=[STEADY], tags=["test"])
