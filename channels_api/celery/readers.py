@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,6 +43,16 @@ def backend() -> Any:
     return current_app.backend
 
 
+def read_meta(task_id: str) -> dict[str, Any]:
+    """What the result backend holds for a task."""
+    try:
+        meta: dict[str, Any] = backend().get_task_meta(task_id, cache=False)
+    except (ValueError, TypeError) as exc:
+        # The task itself has stored FAILURE, with a meta that Celery can't read as an exception.
+        return {"task_id": task_id, "status": states.FAILURE, "result": exc}
+    return meta
+
+
 class TaskReader:
     """Reads the state of a single task; of a chord, its body's."""
 
@@ -57,7 +68,7 @@ class TaskReader:
         return True
 
     def read(self, everything: bool) -> TaskState:
-        return self._state(backend().get_task_meta(self._reference.task_id, cache=False))
+        return self._state(read_meta(self._reference.task_id))
 
     def _state(self, meta: dict[str, Any]) -> TaskState:
         name, value = meta["status"], meta["result"]
@@ -79,7 +90,8 @@ class GroupReader:
     def __init__(self, group_id: str, group: GroupResult | None) -> None:
         self._group_id = group_id
         self._members = None if group is None else _member_ids(group)
-        self._heard: set[str] = set()
+        # Filled by the event loop, emptied by the thread that reads.
+        self._heard: deque[str] = deque()
         self._waiting: dict[str, None] | None = None
         self._failed: list[str] = []
         self._revoked = False
@@ -100,19 +112,20 @@ class GroupReader:
             waiting is not None and message.task_id not in waiting
         ):
             return False
-        self._heard.add(message.task_id)
+        self._heard.append(message.task_id)
         return True
 
     def read(self, everything: bool) -> TaskState:
         if self._waiting is None:
             self._waiting = dict.fromkeys(self.members)
-        heard, self._heard = self._heard, set()
-        for task_id in list(self._waiting if everything else heard & self._waiting.keys()):
-            self._look_at(task_id, self._waiting)
+        heard = [self._heard.popleft() for _ in range(len(self._heard))]
+        for task_id in list(self._waiting) if everything else heard:
+            if task_id in self._waiting:
+                self._look_at(task_id, self._waiting)
         return self._state(self._waiting)
 
     def _look_at(self, task_id: str, waiting: dict[str, None]) -> None:
-        name = backend().get_task_meta(task_id, cache=False)["status"]
+        name = read_meta(task_id)["status"]
         if name not in states.FINAL:
             return
         waiting.pop(task_id, None)
@@ -131,8 +144,9 @@ class GroupReader:
     def _final(self) -> TaskState:
         if self._failed:
             task_id = self._failed[0]
-            meta = backend().get_task_meta(task_id)
-            return TaskState(states.FAILURE, errors=errors_of(meta["result"], task_id))
+            return TaskState(
+                states.FAILURE, errors=errors_of(read_meta(task_id)["result"], task_id)
+            )
         if self._revoked:
             return TaskState(states.REVOKED)
         return TaskState(states.SUCCESS, result=plain(self.results(), settings.MAX_REPLY_BYTES))
