@@ -8,165 +8,21 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from celery import _state, signals
 from celery.app import backends
 from celery.app.trace import get_actual_ignore_result
-from celery.exceptions import Ignore
 
 from ..background import states
-from ..background.bell import Ring
-from ..background.hub import ring
-from ..background.submission import Mark
 from ..layers.sender import finish
 from ..logs import log_sometimes
 from .control import register_command
-from .marks import CANCELLED, is_cancelled, mark_of, mark_published, running_request, task_published
+from .marks import is_cancelled, mark_of, mark_published, task_published
+from .tracking import Run, TaskCancelled, Tracking, revoke, run_of, tell_rest
 
 UID = "channels_api"
-# Seconds between two looks for the cancel mark by a task that calls `update_state` often.
-CHECK_INTERVAL = 0.25
-
-
-class TaskCancelled(Ignore):  # type: ignore[misc]
-    """Raised by `update_state` in a task that was cancelled."""
-
-
-class Run:
-    """One execution of a task of ours, kept on its request."""
-
-    def __init__(self, task_id: str) -> None:
-        self.task_id = task_id
-        self.state = ""
-        self.is_revoked = False
-        self.checked_at = time.monotonic()
-
-    @property
-    def must_check(self) -> bool:
-        """Whether it is time to look for the cancel mark again."""
-        now = time.monotonic()
-        if now - self.checked_at < CHECK_INTERVAL:
-            return False
-        self.checked_at = now
-        return True
-
-
-def run_of(request: Any) -> Run | None:
-    """The execution that a request belongs to; None where it is not running here."""
-    run: Run | None = getattr(request, "__dict__", {}).get("channels_api_run")
-    return run
-
-
-class Tracking:
-    """The part of a result backend that knows our tasks. In front of the project's own class."""
-
-    def store_result(
-        self,
-        task_id: str,
-        result: Any,
-        state: str,
-        traceback: Any = None,
-        request: Any = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Store a state, and then ring; raises TaskCancelled in a task that was cancelled."""
-        parent: Any = super()
-        store = functools.partial(
-            parent.store_result, task_id, result, state, traceback, request=request, **kwargs
-        )
-        mark = mark_of(request) or mark_of(running_request()) or _handed_on.mark
-        if mark is None or state == CANCELLED:
-            return store()
-        run = run_of(request)
-        if run is not None and run.task_id == task_id:
-            if is_void(self, run, mark, request, state):
-                return result
-            run.state = state
-        elif state == states.FAILURE and state_of(self, task_id) == states.REVOKED:
-            # Told on a step, or a body, that has been cancelled before.
-            return result
-        stored = store()
-        ring(Ring(mark["job"], task_id, state, getattr(request, "retries", None) or 0))
-        return stored
-
-    # Celery tells a failure on the steps that come after, and on a chord's body, without the
-    # request that it comes from.
-
-    def mark_as_failure(
-        self, task_id: str, exc: Any, traceback: Any = None, request: Any = None, **kwargs: Any
-    ) -> Any:
-        parent: Any = super()
-        with _hand_on(mark_of(request)):
-            return parent.mark_as_failure(
-                task_id, exc, traceback=traceback, request=request, **kwargs
-            )
-
-    def on_chord_part_return(self, request: Any, state: Any, result: Any, **kwargs: Any) -> Any:
-        parent: Any = super()
-        with _hand_on(mark_of(request)):
-            return parent.on_chord_part_return(request, state, result, **kwargs)
-
-
-def is_void(backend: Any, run: Run, mark: Mark, request: Any, state: str) -> bool:
-    """Whether the running task's new state does not count. TaskCancelled where it is to end."""
-    is_custom = state not in KNOWN
-    if run.is_revoked and state != states.REVOKED:
-        if is_custom:
-            raise TaskCancelled  # it went on after the first one
-        return True
-    if is_custom and run.must_check and is_cancelled(backend, mark):
-        revoke(backend, run, request)
-        raise TaskCancelled
-    if state == states.STARTED:
-        return run.state == states.STARTED  # Celery's own, where the project tracks it as well
-    return state == states.RETRY and was_overtaken(backend, run, request)
-
-
-def revoke(backend: Any, run: Run, request: Any) -> None:
-    """Store that the running task was cancelled: nothing that it does from now on counts."""
-    run.is_revoked = True
-    backend.mark_as_revoked(run.task_id, "revoked", request=request, store_result=True)
-
-
-def state_of(backend: Any, task_id: str) -> str:
-    """The stored state of a task."""
-    state: str = backend.get_task_meta(task_id, cache=False)["status"]
-    return state
-
-
-def was_overtaken(backend: Any, run: Run, request: Any) -> bool:
-    """Whether the next attempt has begun: Celery publishes it before it stores RETRY."""
-    meta = backend.get_task_meta(run.task_id, cache=False)
-    if meta["status"] != states.STARTED:
-        is_over: bool = meta["status"] in states.FINAL
-        return is_over
-    begun: int = (meta["result"] or {}).get("retries", 0)
-    return bool(begun > request.retries)
-
-
-# All that Celery stores by itself; any other state is a task's own.
-KNOWN = frozenset((*states.FINAL, states.STARTED, states.RETRY, states.PENDING))
-
-
-class _HandedOn(threading.local):
-    mark: Mark | None = None
-
-
-_handed_on = _HandedOn()
-
-
-@contextmanager
-def _hand_on(mark: Mark | None) -> Iterator[None]:
-    before, _handed_on.mark = _handed_on.mark, mark or _handed_on.mark
-    try:
-        yield
-    finally:
-        _handed_on.mark = before
 
 
 def task_begins(task_id: str = "", task: Any = None, **kwargs: Any) -> None:
@@ -197,13 +53,18 @@ def task_ended(
     if run is None or run.is_revoked:
         return
     try:
-        if state == states.IGNORED and run.state not in states.FINAL:
+        if state == states.IGNORED and run.state not in states.FINAL and not _is_replaced(retval):
             task.backend.store_result(task_id, None, states.IGNORED, request=request)
-        elif state in (states.SUCCESS, states.FAILURE) and get_actual_ignore_result(task, request):
-            result = retval if state == states.FAILURE else None
-            task.backend.store_result(task_id, result, state, request=request)
+            tell_rest(task.backend, request, None, states.IGNORED)
+        elif state == states.SUCCESS and get_actual_ignore_result(task, request):
+            task.backend.store_result(task_id, None, state, request=request)
     except Exception:
         log_sometimes("The end of a task could not be stored")
+
+
+def _is_replaced(exc: Any) -> bool:
+    """Whether a task ended because another one goes on under its id: `Task.replace`."""
+    return str(exc) == "Replaced by new task"
 
 
 def guard(app: Any) -> None:

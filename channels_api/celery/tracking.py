@@ -1,0 +1,230 @@
+"""The result backend as a worker of ours has it: each state is stored, and then rung.
+
+It is put in front of the project's own. A task that no handler has published is left alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from celery.exceptions import Ignore, TaskRevokedError
+
+from ..background import states
+from ..background.bell import Ring
+from ..background.hub import ring
+from ..background.submission import Mark
+from ..logs import log_sometimes, logger
+from .marks import CANCELLED, is_cancelled, mark_of, running_request
+
+# Seconds between two looks for the cancel mark by a task that calls `update_state` often.
+CHECK_INTERVAL = 0.25
+
+
+class TaskCancelled(Ignore):  # type: ignore[misc]
+    """Raised by `update_state` in a task that was cancelled."""
+
+
+class Run:
+    """One execution of a task of ours, kept on its request."""
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        self.state = ""
+        self.is_revoked = False
+        self.checked_at = time.monotonic()
+
+    @property
+    def must_check(self) -> bool:
+        """Whether it is time to look for the cancel mark again."""
+        now = time.monotonic()
+        if now - self.checked_at < CHECK_INTERVAL:
+            return False
+        self.checked_at = now
+        return True
+
+
+def run_of(request: Any) -> Run | None:
+    """The execution that a request belongs to; None where it is not running here."""
+    run: Run | None = getattr(request, "__dict__", {}).get("channels_api_run")
+    return run
+
+
+class Tracking:
+    """The part of a result backend that knows our tasks. In front of the project's own class."""
+
+    def store_result(
+        self,
+        task_id: str,
+        result: Any,
+        state: str,
+        traceback: Any = None,
+        request: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Store a state, and then ring; raises TaskCancelled in a task that was cancelled."""
+        parent: Any = super()
+        store = functools.partial(
+            parent.store_result, task_id, result, state, traceback, request=request, **kwargs
+        )
+        origin = _handed_on.request
+        mark = mark_of(request) or mark_of(running_request()) or mark_of(origin)
+        if mark is None or state == CANCELLED:
+            return store()
+        run = run_of(request)
+        if run is not None and run.task_id == task_id:
+            if is_void(self, run, mark, request, state):
+                return result
+            run.state = state
+        elif state == states.FAILURE and state_of(self, task_id) == states.REVOKED:
+            # Told on a step, or a body, that has been cancelled before.
+            return result
+        if state == states.FAILURE and origin is not None and origin.id != task_id:
+            # The client is told this id, and the traceback is logged with the other one.
+            logger.error("Task %s fails because of task %s", task_id, origin.id)
+        stored = store()
+        ring(Ring(mark["job"], task_id, state, getattr(request, "retries", None) or 0))
+        return stored
+
+    # Celery tells an end on the steps that come after, and on a chord's body, without the request
+    # that it comes from. A task whose result is ignored is watched all the same.
+
+    def mark_as_failure(
+        self,
+        task_id: str,
+        exc: Any,
+        traceback: Any = None,
+        request: Any = None,
+        store_result: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        parent: Any = super()
+        is_ours = mark_of(request) is not None
+        with _hand_on(request):
+            told = parent.mark_as_failure(
+                task_id,
+                exc,
+                traceback=traceback,
+                request=request,
+                store_result=store_result or is_ours,
+                **kwargs,
+            )
+            if is_ours:
+                tell_rest(self, request, exc, states.FAILURE)
+        return told
+
+    def mark_as_revoked(
+        self,
+        task_id: str,
+        reason: Any = "",
+        request: Any = None,
+        store_result: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        parent: Any = super()
+        is_ours = mark_of(request) is not None
+        with _hand_on(request):
+            told = parent.mark_as_revoked(
+                task_id, reason, request=request, store_result=store_result or is_ours, **kwargs
+            )
+            if is_ours:
+                tell_rest(self, request, TaskRevokedError(reason), states.REVOKED)
+        return told
+
+    def on_chord_part_return(self, request: Any, state: Any, result: Any, **kwargs: Any) -> Any:
+        parent: Any = super()
+        with _hand_on(request):
+            return parent.on_chord_part_return(request, state, result, **kwargs)
+
+
+def tell_rest(backend: Any, request: Any, result: Any, state: str) -> None:
+    """Store an end for the steps of a chain that will not run now, where Celery does not.
+
+    It tells them failures only, and not the members of a group. Nothing is raised.
+    """
+    try:
+        for step in request.chain or ():
+            if state != states.FAILURE or step["task"] == "celery.group":
+                for task_id in _ends(step):
+                    # Who is terminated may have published them already.
+                    if state_of(backend, task_id) == states.PENDING:
+                        backend.store_result(task_id, result, state)
+    except Exception:
+        log_sometimes("The steps of a chain could not be told of its end")
+
+
+def _ends(step: Any) -> Iterator[str]:
+    """The ids of the tasks that say how a step ended."""
+    arguments = step["kwargs"]
+    if step["task"] == "celery.group":
+        for member in arguments["tasks"]:
+            yield from _ends(member)
+    elif step["task"] == "celery.chord":
+        yield from _ends(arguments["body"])
+    elif step["task"] == "celery.chain":
+        yield from _ends(arguments["tasks"][-1])
+    elif "task_id" in step["options"]:
+        yield step["options"]["task_id"]
+
+
+def is_void(backend: Any, run: Run, mark: Mark, request: Any, state: str) -> bool:
+    """Whether the running task's new state does not count. TaskCancelled where it is to end."""
+    is_custom = state not in KNOWN
+    if run.is_revoked and state != states.REVOKED:
+        if is_custom:
+            raise TaskCancelled  # it went on after the first one
+        return True
+    if is_custom and run.must_check and is_cancelled(backend, mark):
+        revoke(backend, run, request)
+        raise TaskCancelled
+    if state == states.STARTED:
+        return run.state == states.STARTED  # Celery's own, where the project tracks it as well
+    return state == states.RETRY and was_overtaken(backend, run, request)
+
+
+def revoke(backend: Any, run: Run, request: Any) -> None:
+    """Store that the running task was cancelled: nothing that it does from now on counts."""
+    run.is_revoked = True
+    backend.mark_as_revoked(run.task_id, "revoked", request=request, store_result=True)
+
+
+def state_of(backend: Any, task_id: str) -> str:
+    """The stored state of a task."""
+    state: str = backend.get_task_meta(task_id, cache=False)["status"]
+    return state
+
+
+def was_overtaken(backend: Any, run: Run, request: Any) -> bool:
+    """Whether the next attempt has begun: Celery publishes it before it stores RETRY."""
+    meta = backend.get_task_meta(run.task_id, cache=False)
+    if meta["status"] != states.STARTED:
+        is_over: bool = meta["status"] in states.FINAL
+        return is_over
+    begun: int = (meta["result"] or {}).get("retries", 0)
+    return bool(begun > request.retries)
+
+
+# All that Celery stores by itself; any other state is a task's own.
+KNOWN = frozenset((*states.FINAL, states.STARTED, states.RETRY, states.PENDING))
+
+
+class _HandedOn(threading.local):
+    request: Any = None
+
+
+_handed_on = _HandedOn()
+
+
+@contextmanager
+def _hand_on(request: Any) -> Iterator[None]:
+    before = _handed_on.request
+    if mark_of(request) is not None:
+        _handed_on.request = request
+    try:
+        yield
+    finally:
+        _handed_on.request = before
