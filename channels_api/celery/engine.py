@@ -49,7 +49,7 @@ def make_reference(
     `owner` is a digest.
     """
     fault = find_fault()
-    if fault is not None and not isinstance(result, EagerResult):
+    if fault is not None and not is_eager(result):
         raise ImproperlyConfigured(f"Celery's result backend can't be used: {fault}")
     group = group_of(result)
     if group is not None:
@@ -109,14 +109,33 @@ def read_result(reference: TaskReference) -> Any:
 
 
 def final_state(result: Any) -> TaskState | None:
-    """The state of a task that was run in place (nothing of it is stored); None for any other."""
-    if not isinstance(result, EagerResult):
+    """The state of what was run in place (nothing of it is stored); None for any other."""
+    if not is_eager(result):
         return None
+    if isinstance(result, GroupResult):
+        return _final_state_of_group(result)
     if result.state == states.SUCCESS:
         return TaskState(states.SUCCESS, result=plain(result.result, settings.MAX_REPLY_BYTES))
     if result.state == states.FAILURE:
         return TaskState(states.FAILURE, errors=errors_of(result.result, str(result.id)))
     return TaskState(states.REVOKED)
+
+
+def _final_state_of_group(group: GroupResult) -> TaskState:
+    members = [final_state(each) or TaskState() for each in group.results]
+    # In the order of what a group with workers is told to be.
+    for name in (states.FAILURE, states.REVOKED):
+        for member in members:
+            if member.name == name:
+                return member
+    return TaskState(states.SUCCESS, result=[member.result for member in members])
+
+
+def is_eager(result: Any) -> bool:
+    """Whether all of it was run in place."""
+    if isinstance(result, GroupResult):
+        return bool(result.results) and all(is_eager(each) for each in result.results)
+    return isinstance(result, EagerResult)
 
 
 def cancel(reference: TaskReference, *, terminate: bool) -> None:
