@@ -61,6 +61,8 @@ class TaskState:
     def cut(self, size: int) -> TaskState:
         """The same without what is too large: `size` bytes."""
         what = {"truncated": size}
+        if self.name == FAILURE:
+            return replace(self, errors=["Task failed", what])
         return replace(self, result=what) if self.name == SUCCESS else replace(self, meta=what)
 
 
