@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from asgiref.sync import sync_to_async
@@ -14,6 +13,7 @@ from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotFound, ParseError
 from rest_framework.response import Response
 
+from .background.hooks import add_methods, add_routes
 from .background.references import TaskReference, owner_of, read_reference
 from .background.states import FAILURE, REVOKED, SUCCESS, TaskState
 from .background.submission import Submission, submitting
@@ -35,25 +35,6 @@ VIEW = "view:"
 # Seconds that a client may have its answer held, and that it is asked to wait before it polls.
 LONGEST_WAIT = 30
 RETRY_AFTER = 1
-
-# The viewset's method: the verb and kind in the name of its hook, and in which route it stands.
-METHODS = {
-    "list": "get_list",
-    "create": "post_list",
-    "put_list": "put_list",
-    "patch_list": "patch_list",
-    "delete_list": "delete_list",
-    "retrieve": "get_detail",
-    "post_detail": "post_detail",
-    "update": "put_detail",
-    "partial_update": "patch_detail",
-    "destroy": "delete_detail",
-}
-# What no DRF router routes, by the kind of route.
-EXTRA_ROUTES = {
-    "list": {"put": "put_list", "patch": "patch_list", "delete": "delete_list"},
-    "detail": {"post": "post_detail"},
-}
 
 
 class NotWritten(APIException):
@@ -85,19 +66,13 @@ class AsyncResourceMixin:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name, hook in METHODS.items():
-            if name in vars(cls):
-                continue  # written by hand, beside the hook or instead of it
-            if hasattr(cls, f"async_{hook}") or not hasattr(cls, name):
-                setattr(cls, name, _method(name, hook))
+        add_methods(cls, AsyncResourceMixin._answer)
 
     @classmethod
     def as_view(cls, actions: dict[str, str] | None = None, **initkwargs: Any) -> Any:
         """The view function, with the verbs that routers leave out."""
-        kind = _kind_of(actions or {})
-        routed = {**EXTRA_ROUTES.get(kind, {}), **(actions or {})}
         parent: Any = super()
-        return _awaitable(parent.as_view(routed, **initkwargs))
+        return _awaitable(parent.as_view(add_routes(actions or {}, initkwargs), **initkwargs))
 
     @_http_only
     @action(
@@ -257,23 +232,6 @@ def _done(result: Any) -> Any:
     if result is None:
         raise ParseError("This can't be done.")
     return result
-
-
-def _method(name: str, hook: str) -> Callable[..., Any]:
-    def method(self: Any, request: Any, **kwargs: Any) -> Any:
-        return self._answer(hook, request, kwargs)
-
-    method.__name__, method.__qualname__ = name, name
-    method.__doc__ = f"Answered by `async_{hook}`."
-    return method
-
-
-def _kind_of(actions: dict[str, str]) -> str:
-    """Whether these are the actions of a router's route for lists, or of that for rows."""
-    names = set(actions.values())
-    if names & {"list", "create"}:
-        return "list"
-    return "detail" if names & {"retrieve", "update", "partial_update", "destroy"} else ""
 
 
 def _preferred_wait(request: Any) -> int:
