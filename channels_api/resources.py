@@ -11,7 +11,9 @@ from django.db import connections, transaction
 from django.urls import reverse
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotFound, ParseError
+from rest_framework.generics import GenericAPIView
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 
 from .background.hooks import add_methods, add_routes
 from .background.references import TaskReference, owner_of, read_reference
@@ -28,7 +30,7 @@ from .handover import (
     wait_until_final,
 )
 from .requests import FrameRequest
-from .results import atomic_requests
+from .results import atomic_requests, error_object
 
 # How a reference begins to name the view that it came from.
 VIEW = "view:"
@@ -105,6 +107,20 @@ class AsyncResourceMixin:
         parent: Any = super()
         return parent.handle_exception(translate(exc))
 
+    def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
+        """The viewset's; where it has none, one without fields for OPTIONS and the HTML pages."""
+        parent: Any = super()
+        if _has_serializer(self):
+            return parent.get_serializer(*args, **kwargs)
+        return Serializer(*args, **kwargs)
+
+    def get_object(self: Any) -> Any:
+        """The viewset's row. OPTIONS asks for that of each route with PUT, even if it has none."""
+        parent: Any = super()
+        if self.action == "metadata" and not _has_row(self):
+            raise NotFound
+        return parent.get_object()
+
     def process_result(self, result: Any) -> Any:
         """What a client gets of a result; a hook, the result as it is by default."""
         return result
@@ -139,7 +155,7 @@ class AsyncResourceMixin:
     def _state_response(self: Any, reference: TaskReference, state: TaskState) -> Any:
         signed = reference.sign()
         data = {"id": signed, "resource_uri": self._address("state", reference)}
-        if state.is_final and state.name != REVOKED:
+        if state.is_final and state.status != 410:
             data["result_uri"] = self._address("result", reference)
         data["state"] = state.name
         if state.meta is not None:
@@ -165,13 +181,15 @@ class AsyncResourceMixin:
         # A plain ViewSet has neither.
         page = self.paginate_queryset(rows) if hasattr(self, "paginate_queryset") else None
         shown: Any = rows if page is None else page
-        if getattr(self, "serializer_class", None) is not None:
+        if _has_serializer(self):
             shown = self.get_serializer(shown, many=True).data
+        # The HTML pages offer filters with each list; these rows come from no queryset.
+        self.get_queryset, self.filter_backends = list, ()
         return Response(shown) if page is None else self.get_paginated_response(shown)
 
     def _end_response(self: Any, reference: TaskReference, state: TaskState) -> Any:
         if state.name == FAILURE:
-            return Response(_error(state.errors))
+            return Response(error_object(state.errors))
         if state.is_final:
             return self._state_response(reference, state)
         raise NotFound
@@ -234,20 +252,24 @@ def _done(result: Any) -> Any:
     return result
 
 
+def _has_serializer(view: Any) -> bool:
+    own = getattr(type(view), "get_serializer_class", None)
+    if own in (None, GenericAPIView.get_serializer_class):
+        return getattr(view, "serializer_class", None) is not None
+    return True
+
+
+def _has_row(view: Any) -> bool:
+    own = getattr(type(view), "get_queryset", None)
+    if own is None or (own is GenericAPIView.get_queryset and view.queryset is None):
+        return False
+    return (view.lookup_url_kwarg or view.lookup_field) in view.kwargs
+
+
 def _preferred_wait(request: Any) -> int:
     """Seconds of `Prefer: wait=N`, up to LONGEST_WAIT; 0 where nothing was preferred."""
     match = re.search(r"(?:^|[,;\s])wait=(\d{1,9})", request.headers.get("Prefer", ""))
     return min(int(match[1]), LONGEST_WAIT) if match else 0
-
-
-def _error(errors: list[Any]) -> dict[str, Any]:
-    """The `errors` of a failed task as one object."""
-    first, *rest = errors
-    error: dict[str, Any] = {"error": first if len(errors) == 1 or rest else errors}
-    for more in rest:
-        if isinstance(more, dict):
-            error |= more
-    return error
 
 
 def _awaitable(view: Any) -> Any:

@@ -29,6 +29,16 @@ def read_result(result: Any) -> tuple[int, Any, list[Any]]:
     return 200, result, []
 
 
+def error_object(errors: list[Any]) -> dict[str, Any]:
+    """The `errors` of a failed task as one object: `{"error"}`, with an `error_id` if there is one.
+
+    `error` is the only item of them, or all of them.
+    """
+    if len(errors) == 2 and isinstance(errors[1], dict) and "error_id" in errors[1]:
+        return {"error": errors[0], **errors[1]}
+    return {"error": errors[0] if len(errors) == 1 else errors}
+
+
 def _is_status(value: Any) -> bool:
     # http.HTTPStatus is an int too, as DRF's `status` constants are; True is none.
     return isinstance(value, int) and 100 <= value <= 599
