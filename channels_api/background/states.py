@@ -74,7 +74,7 @@ def plain(value: Any, limit: float) -> Any:
     """
     try:
         text = encode(value)
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # a pickled object of a task's runs code of its own here
         return {"unserializable": type(value).__name__}
     size = byte_length(text)
     return {"truncated": size} if size > limit else json.loads(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -210,9 +211,11 @@ def errors_of(exc: Any, task_id: str) -> list[Any]:
 
     The error id is the task's own, which is in the worker's log beside the traceback.
     """
-    if isinstance(exc, APIException):
-        return format_errors(exc.detail)
     reference = {"error_id": task_id}
+    if isinstance(exc, APIException):
+        # As every other value of a task's: an error's text can be what JSON can't hold.
+        errors = plain(format_errors(exc.detail), math.inf)
+        return errors if isinstance(errors, list) else ["Task failed", reference | errors]
     if django_settings.DEBUG:
-        reference["exception"] = f"{type(exc).__name__}: {exc}"
+        reference["exception"] = plain(f"{type(exc).__name__}: {exc}", math.inf)
     return ["Task failed", reference]
