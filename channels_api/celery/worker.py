@@ -13,7 +13,6 @@ from typing import Any
 
 from celery import _state, signals
 from celery.app import backends
-from celery.app.trace import get_actual_ignore_result
 
 from ..background import states
 from ..layers.sender import finish
@@ -56,7 +55,7 @@ def task_ended(
         if state == states.IGNORED and run.state not in states.FINAL and not _is_replaced(retval):
             task.backend.store_result(task_id, None, states.IGNORED, request=request)
             tell_rest(task.backend, request, None, states.IGNORED)
-        elif state == states.SUCCESS and get_actual_ignore_result(task, request):
+        elif state == states.SUCCESS and run.state not in states.FINAL:
             task.backend.store_result(task_id, None, state, request=request)
     except Exception:
         log_sometimes("The end of a task could not be stored")
