@@ -31,6 +31,7 @@ from .handover import (
 )
 from .requests import FrameRequest
 from .results import atomic_requests, error_object
+from .threads import close_connections, give_back_thread
 
 # How a reference begins to name the view that it came from.
 VIEW = "view:"
@@ -281,6 +282,7 @@ def _awaitable(view: Any) -> Any:
         wait = getattr(response, "task_wait", None)
         if wait is not None:
             reference, seconds = wait
+            give_back_thread()
             await wait_until_final(reference, seconds)
             settle = response.renderer_context["view"]._settle  # noqa: SLF001
             await sync_to_async(settle)(response, reference, seconds)
@@ -293,5 +295,8 @@ def _awaitable(view: Any) -> Any:
 
 
 def _in_transaction(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-    with atomic_requests():
-        return view(request, *args, **kwargs)
+    with atomic_requests(but=getattr(view, "_non_atomic_requests", ())):
+        response = view(request, *args, **kwargs)
+    if hasattr(response, "task_wait"):
+        close_connections()  # that of the user's session, for one: nobody needs it for so long
+    return response

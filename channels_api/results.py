@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from django.db import connections, transaction
@@ -45,10 +45,13 @@ def _is_status(value: Any) -> bool:
 
 
 @contextlib.contextmanager
-def atomic_requests() -> Iterator[None]:
-    """A transaction on each database with ATOMIC_REQUESTS, as Django puts one around a view."""
+def atomic_requests(but: Collection[str] = ()) -> Iterator[None]:
+    """A transaction on each database with ATOMIC_REQUESTS, as Django puts one around a view.
+
+    `but` are aliases that the view is to have none on.
+    """
     with contextlib.ExitStack() as stack:
         for alias, database in connections.settings.items():
-            if database["ATOMIC_REQUESTS"]:
+            if database["ATOMIC_REQUESTS"] and alias not in but:
                 stack.enter_context(transaction.atomic(using=alias))
         yield

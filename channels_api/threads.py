@@ -68,6 +68,27 @@ def _close_idle_connections() -> None:
             connection.close_if_unusable_or_obsolete()
 
 
+def close_connections() -> None:
+    """Close the database connections of this thread, but for those in a transaction."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
+
+
+def give_back_thread() -> None:
+    """Let the thread end that Django keeps for the request that is being answered.
+
+    For a request that waits: its next sync call is given another one. Nothing happens where the
+    thread is not the request's own, as under WSGI.
+    """
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    if context is None or getattr(context, "_executor", None) is not None:
+        return
+    executor = SyncToAsync.context_to_thread_executor.pop(context, None)
+    if executor is not None:
+        executor.shutdown(wait=False)
+
+
 _pool: ThreadPool | None = None
 _pool_lock = new_lock()
 
