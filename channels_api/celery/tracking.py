@@ -69,12 +69,12 @@ class Tracking:
         """Store a state, and then ring; raises TaskCancelled in a task that was cancelled."""
         parent: Any = super()
         store = functools.partial(
-            parent.store_result, task_id, result, state, traceback, request=request, **kwargs
+            parent.store_result, task_id, traceback=traceback, request=request, **kwargs
         )
         origin = _handed_on.request
         mark = mark_of(request) or mark_of(running_request()) or mark_of(origin)
         if mark is None or state == CANCELLED:
-            return store()
+            return store(result, state)
         run = run_of(request)
         if run is not None and run.task_id == task_id:
             if is_void(self, run, mark, request, state):
@@ -83,10 +83,13 @@ class Tracking:
         elif state == states.FAILURE and state_of(self, task_id) == states.REVOKED:
             # Told on a step, or a body, that has been cancelled before.
             return result
+        elif state == states.FAILURE and is_cancelled(self, mark):
+            # The same, just before who cancels comes to it: both are to store the same.
+            result, state = TaskRevokedError("revoked"), states.REVOKED
         if state == states.FAILURE and origin is not None and origin.id != task_id:
             # The client is told this id, and the traceback is logged with the other one.
             logger.error("Task %s fails because of task %s", task_id, origin.id)
-        stored = store()
+        stored = store(result, state)
         ring(Ring(mark["job"], task_id, state, getattr(request, "retries", None) or 0))
         return stored
 
