@@ -1,6 +1,7 @@
 """What the tests of cancelling have in common: tasks that leave traces, and both doors."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -120,7 +121,7 @@ async def told_revoked(client: SocketClient, task: str, action: str = "start") -
     request_id = last["payload"]["request_id"]
     assert last == revoked("cancel", action, request_id, task)
     states = [frame["payload"]["data"]["state"] for frame in others]
-    assert set(states) <= {"STARTED", "PROGRESS", "RETRY"}
+    assert set(states) <= {"PENDING", "STARTED", "PROGRESS", "RETRY"}
     assert await client.barrier("tasks", "nothing") == []
 
 
@@ -136,3 +137,18 @@ async def worker_is_through(client: SocketClient, path: Path) -> None:
     task = await start(client, "touch", path)
     last = (await follow(client))[-1]
     assert last["payload"]["data"] == {"id": task, "state": "SUCCESS", "result": "done"}
+
+
+async def pool_is_free(stack: Stack, new_file: Files) -> None:
+    """Nothing runs any more: there is room for two, or for the one of the solo pool."""
+    size = 1 if stack.worker is not None and stack.worker.pool == "solo" else 2
+    paths, gate = [new_file() for _ in range(size)], new_file()
+    async with contextlib.AsyncExitStack() as sockets:
+        clients = [await sockets.enter_async_context(SocketClient(stack.url)) for _ in paths]
+        for client, path in zip(clients, paths, strict=True):
+            await start(client, "touch", path, gate)
+        for path in paths:
+            await has_begun(path)
+        gate.touch()
+        for client in clients:
+            assert (await follow(client))[-1]["payload"]["response_status"] == 200

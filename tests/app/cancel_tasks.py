@@ -15,10 +15,12 @@ def write_down(path):
         file.write(f"{os.getpid()}\n")
 
 
-def update_until(task, wait):
+def update_until(task, path, wait):
+    write_down(path)
     while not Path(wait).exists():
         task.update_state(state="PROGRESS", meta={})
         time.sleep(0.02)
+    write_down(f"{path}.done")
     return "done"
 
 
@@ -40,8 +42,7 @@ def touch_unheard(path, wait):
 @shared_task(bind=True)
 def tick(self, path, wait):
     """Updates its state all the time, until `wait` is there."""
-    write_down(path)
-    return update_until(self, wait)
+    return update_until(self, path, wait)
 
 
 @shared_task(bind=True)
@@ -72,9 +73,8 @@ def stubborn(self, path, done):
 def spawn(self, path, wait, child_path):
     """Has a child of its own at work, and another one waiting."""
     tick.delay(child_path, wait)
-    touch.apply_async((child_path + ".later",), countdown=1)
-    write_down(path)
-    return update_until(self, wait)
+    touch.apply_async((child_path + ".later",), countdown=0.5)
+    return update_until(self, path, wait)
 
 
 @shared_task(bind=True)
@@ -86,23 +86,28 @@ def brief(self, steps):
     return "done"
 
 
-# The same work as a canvas: which of its tasks ran can be told by the files.
+# The same work as a canvas: which of its tasks ran can be told by the files. A task that is given
+# what to wait for ticks.
 
 
-def in_a_chain(paths, wait, last=None):
-    """The first waits, the last too if it is given what for."""
-    first, *others = paths
-    steps = [touch.si(path) for path in others[:-1]]
-    return chain(touch.si(first, wait), *steps, touch.si(others[-1], last)).delay()
+def step(path, wait=None):
+    return tick.si(path, wait) if wait else touch.si(path)
 
 
-def in_a_group(paths, wait):
-    return group(touch.si(path, wait) for path in paths).delay()
+def in_a_chain(paths, wait=None, last=None):
+    """`wait` is for the first."""
+    waits = [wait, *[None] * (len(paths) - 2), last]
+    return chain(step(*each) for each in zip(paths, waits, strict=True)).delay()
 
 
-def in_a_chord(paths, wait, last=None):
+def in_a_group(paths, wait=None):
+    return group(step(path, wait) for path in paths).delay()
+
+
+def in_a_chord(paths, wait=None, last=None):
+    """The last is the body."""
     *header, body = paths
-    return chord([touch.si(path, wait) for path in header], touch.si(body, last)).delay()
+    return chord([step(path, wait) for path in header], step(body, last)).delay()
 
 
 def with_another(path, other_path, wait):
