@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from asgiref.sync import sync_to_async
@@ -11,11 +12,10 @@ from django.db import connections, transaction
 from django.urls import reverse
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotFound, ParseError
-from rest_framework.generics import GenericAPIView
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
-from .background.hooks import add_methods, add_routes
+from .background.hooks import add_methods, add_routes, has_row, has_serializer
 from .background.references import TaskReference, owner_of, read_reference
 from .background.states import FAILURE, REVOKED, SUCCESS, TaskState
 from .background.submission import Submission, submitting
@@ -111,14 +111,14 @@ class AsyncResourceMixin:
     def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
         """The viewset's; where it has none, one without fields for OPTIONS and the HTML pages."""
         parent: Any = super()
-        if _has_serializer(self):
+        if has_serializer(self):
             return parent.get_serializer(*args, **kwargs)
         return Serializer(*args, **kwargs)
 
     def get_object(self: Any) -> Any:
         """The viewset's row. OPTIONS asks for that of each route with PUT, even if it has none."""
         parent: Any = super()
-        if self.action == "metadata" and not _has_row(self):
+        if self.action == "metadata" and not has_row(self):
             raise NotFound
         return parent.get_object()
 
@@ -182,7 +182,7 @@ class AsyncResourceMixin:
         # A plain ViewSet has neither.
         page = self.paginate_queryset(rows) if hasattr(self, "paginate_queryset") else None
         shown: Any = rows if page is None else page
-        if _has_serializer(self):
+        if has_serializer(self):
             shown = self.get_serializer(shown, many=True).data
         # The HTML pages offer filters with each list; these rows come from no queryset.
         self.get_queryset, self.filter_backends = list, ()
@@ -253,20 +253,6 @@ def _done(result: Any) -> Any:
     return result
 
 
-def _has_serializer(view: Any) -> bool:
-    own = getattr(type(view), "get_serializer_class", None)
-    if own in (None, GenericAPIView.get_serializer_class):
-        return getattr(view, "serializer_class", None) is not None
-    return True
-
-
-def _has_row(view: Any) -> bool:
-    own = getattr(type(view), "get_queryset", None)
-    if own is None or (own is GenericAPIView.get_queryset and view.queryset is None):
-        return False
-    return (view.lookup_url_kwarg or view.lookup_field) in view.kwargs
-
-
 def _preferred_wait(request: Any) -> int:
     """Seconds of `Prefer: wait=N`, up to LONGEST_WAIT; 0 where nothing was preferred."""
     match = re.search(r"(?:^|[,;\s])wait=(\d{1,9})", request.headers.get("Prefer", ""))
@@ -278,7 +264,7 @@ def _awaitable(view: Any) -> Any:
 
     @functools.wraps(view)
     async def awaitable(request: Any, *args: Any, **kwargs: Any) -> Any:
-        response = await sync_to_async(_in_transaction)(view, request, *args, **kwargs)
+        response = await sync_to_async(_in_transaction)(view, without, request, *args, **kwargs)
         wait = getattr(response, "task_wait", None)
         if wait is not None:
             reference, seconds = wait
@@ -288,14 +274,18 @@ def _awaitable(view: Any) -> Any:
             await sync_to_async(settle)(response, reference, seconds)
         return response
 
-    # Django refuses an async view where ATOMIC_REQUESTS is set; the sync part has its transaction.
+    # Django refuses an async view where ATOMIC_REQUESTS is set; the sync part has its transaction,
+    # but for the databases that the viewset itself leaves out.
+    without = frozenset(vars(awaitable).pop("_non_atomic_requests", ()))
     for alias in connections:
         transaction.non_atomic_requests(alias)(awaitable)
     return awaitable
 
 
-def _in_transaction(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-    with atomic_requests(but=getattr(view, "_non_atomic_requests", ())):
+def _in_transaction(
+    view: Any, without: Collection[str], request: Any, *args: Any, **kwargs: Any
+) -> Any:
+    with atomic_requests(without):
         response = view(request, *args, **kwargs)
     if hasattr(response, "task_wait"):
         close_connections()  # that of the user's session, for one: nobody needs it for so long

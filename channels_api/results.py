@@ -45,13 +45,13 @@ def _is_status(value: Any) -> bool:
 
 
 @contextlib.contextmanager
-def atomic_requests(but: Collection[str] = ()) -> Iterator[None]:
+def atomic_requests(without: Collection[str] = ()) -> Iterator[None]:
     """A transaction on each database with ATOMIC_REQUESTS, as Django puts one around a view.
 
-    `but` are aliases that the view is to have none on.
+    `without` are aliases that the view is to have none on.
     """
     with contextlib.ExitStack() as stack:
         for alias, database in connections.settings.items():
-            if database["ATOMIC_REQUESTS"] and alias not in but:
+            if database["ATOMIC_REQUESTS"] and alias not in without:
                 stack.enter_context(transaction.atomic(using=alias))
         yield

@@ -1,9 +1,11 @@
-"""The methods of a viewset that are answered by its hooks, and the routes of those methods."""
+"""What a viewset of tasks has: methods that its hooks answer, their routes, perhaps a serializer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from rest_framework.generics import GenericAPIView
 
 # The viewset's method: the verb and kind in the name of its hook, and in which route it stands.
 METHODS = {
@@ -48,6 +50,22 @@ def add_routes(actions: Mapping[str, str], initkwargs: Mapping[str, Any]) -> dic
     if not standard or "detail" not in initkwargs:
         return dict(actions)
     return {**EXTRA_ROUTES[initkwargs["detail"]], **actions}
+
+
+def has_serializer(view: Any) -> bool:
+    """Whether a viewset names a serializer class, or has a way of its own to find one."""
+    own = getattr(type(view), "get_serializer_class", None)
+    if own in (None, GenericAPIView.get_serializer_class):
+        return getattr(view, "serializer_class", None) is not None
+    return True
+
+
+def has_row(view: Any) -> bool:
+    """Whether `get_object()` can be asked in a request."""
+    own = getattr(type(view), "get_queryset", None)
+    if own is None or (own is GenericAPIView.get_queryset and view.queryset is None):
+        return False
+    return (view.lookup_url_kwarg or view.lookup_field) in view.kwargs
 
 
 def _written(cls: type, name: str, hook: str) -> Any:
