@@ -1,4 +1,4 @@
-"""What a viewset of tasks has: methods that its hooks answer, their routes, perhaps a serializer."""
+"""What a viewset of tasks has: methods that hooks answer, their routes, perhaps a serializer."""
 
 from __future__ import annotations
 
