@@ -17,7 +17,7 @@ from celery.exceptions import Ignore, TaskRevokedError
 from ..background import states
 from ..background.bell import Ring
 from ..background.hub import ring
-from ..background.submission import Mark
+from ..background.submission import Mark, current_submission
 from ..logs import log_sometimes, logger
 from .marks import CANCELLED, is_cancelled, mark_of, running_request
 
@@ -92,6 +92,15 @@ class Tracking:
         stored = store(result, state)
         ring(Ring(mark["job"], task_id, state, getattr(request, "retries", None) or 0))
         return stored
+
+    def on_task_call(self, producer: Any, task_id: str) -> Any:
+        """Celery would listen for the result here, for a `get()` that handlers never call.
+
+        It would be a subscription of Redis for each task, and a publish that fails, or hangs, with
+        the results. A `get()` that is called after all begins to listen by itself.
+        """
+        parent: Any = super()
+        return {} if current_submission() is not None else parent.on_task_call(producer, task_id)
 
     # Celery tells an end on the steps that come after, and on a chord's body, without the request
     # that it comes from. A task whose result is ignored is watched all the same.
