@@ -168,6 +168,7 @@ class AsyncResourceMixin:
             response.status_code = 410
         else:
             response.status_code, response["Location"] = 303, data["result_uri"]
+            response.url = data["result_uri"]  # type: ignore[attr-defined]  # as on Django's own
         return response
 
     def _result_response(self: Any, result: Any) -> Any:
@@ -217,7 +218,7 @@ class AsyncResourceMixin:
             response.status_code = now.status_code
             del response["Retry-After"]
             if now.has_header("Location"):
-                response["Location"] = now["Location"]
+                response["Location"] = response.url = now["Location"]  # type: ignore[attr-defined]
 
     def _task_reference(self: Any, signed: str) -> TaskReference:
         reference = read_reference(signed, self._owner)
