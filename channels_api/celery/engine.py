@@ -156,6 +156,18 @@ def cancel(reference: TaskReference, *, terminate: bool) -> None:
             backend().store_result(cancel_key(reference.job), others, CANCELLED)
         _tell_workers(reference, members, terminate)
         _revoke_waiting(reference, members)
+    if _has_ended(reference):
+        raise TaskFinished
+
+
+def _has_ended(reference: TaskReference) -> bool:
+    """Whether a task came to its own end while it was being cancelled.
+
+    A group whose member failed before is told as failed, and the others were cancelled all the
+    same.
+    """
+    state = read_state(reference)
+    return state.name == states.SUCCESS or (state.name == states.FAILURE and not reference.is_group)
 
 
 def _tell_workers(reference: TaskReference, task_ids: list[str], terminate: bool) -> None:
