@@ -27,7 +27,8 @@ UID = "channels_api"
 def task_begins(task_id: str = "", task: Any = None, **kwargs: Any) -> None:
     """Store STARTED for a task of ours, whatever the project's settings, and look for the mark.
 
-    In this order: who cancels stores the mark and then reads the state.
+    In this order: who cancels stores the mark and then reads the state. And before: what was
+    cancelled while it waited has shown its end, and nothing is to be seen after that.
     """
     request = task.request
     mark = mark_of(request)
@@ -35,9 +36,12 @@ def task_begins(task_id: str = "", task: Any = None, **kwargs: Any) -> None:
         return
     run = request.__dict__["channels_api_run"] = Run(task_id)
     try:
-        where = {"pid": os.getpid(), "hostname": request.hostname, "retries": request.retries}
-        task.backend.store_result(task_id, where, states.STARTED, request=request)
-        if is_cancelled(task.backend, mark):
+        cancelled = is_cancelled(task.backend, mark)
+        if not cancelled:
+            where = {"pid": os.getpid(), "hostname": request.hostname, "retries": request.retries}
+            task.backend.store_result(task_id, where, states.STARTED, request=request)
+            cancelled = is_cancelled(task.backend, mark)
+        if cancelled:
             revoke(task.backend, run, request)
     except Exception:
         log_sometimes("The start of a task could not be stored")
