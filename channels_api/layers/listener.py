@@ -79,7 +79,8 @@ class Listener:
         loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE
         settled = await self._try_to_settle()
-        while True:
+        # Python before 3.12 loses a cancel that comes just when a wait_for has its result.
+        while self._task is asyncio.current_task():
             began = loop.time()
             try:
                 if settled:
