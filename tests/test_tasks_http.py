@@ -189,7 +189,7 @@ def test_a_list_goes_through_paginator_and_serializer(client):
         path = result_address(begun["Location"])
         first, second = f"http://testserver{path}", f"http://testserver{path}?page=2"
         anne, bert, cleo = (
-            {"name": row["name"], "initial": row["name"][0]} for row in (ANNE, BERT, CLEO)
+            {"name": row["name"], "letter": row["name"][0]} for row in (ANNE, BERT, CLEO)
         )
         page = {"count": 3, "next": second, "previous": None, "results": [anne, bert]}
         assert client.get(begun["Location"], follow=True).json() == page
@@ -245,7 +245,7 @@ def test_any_other_failure_is_told_by_its_error_id(client, settings):
 def test_a_task_that_was_run_in_place_is_answered_with_its_result(client):
     response = client.get("/http/shown/")
     page = {"count": 1, "next": None, "previous": None}
-    expected = {**page, "results": [{"name": "ann", "initial": "a"}]}
+    expected = {**page, "results": [{"name": "ann", "letter": "a"}]}
     assert (response.status_code, response.json()) == (200, expected)
     response = client.put("/http/shown/")
     assert (response.status_code, response.json()) == (

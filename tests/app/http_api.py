@@ -32,9 +32,9 @@ class Pages(PageNumberPagination):
 
 class RowSerializer(serializers.Serializer):
     name = serializers.CharField()
-    initial = serializers.SerializerMethodField()
+    letter = serializers.SerializerMethodField()
 
-    def get_initial(self, row):
+    def get_letter(self, row):
         return row["name"][0]
 
 
