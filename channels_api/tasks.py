@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,10 @@ from .background.states import REVOKED, TaskState
 from .bindings import ResourceBindingBase
 from .decorators import detail_action
 from .handover import Begun, get_engine
-from .threads import run_in_thread
+from .threads import CANCELS, TASKS, run_in_thread
+
+# Seconds that a result backend has to answer before the client is told that it does not.
+ASK_TIMEOUT = 2.0
 
 
 class TaskBinding(ResourceBindingBase):
@@ -28,9 +32,12 @@ class TaskBinding(ResourceBindingBase):
     terminate_tasks = True
 
     @detail_action(method="GET", uses_data=False)
-    def retrieve(self, pk: Any, data: Any = None, **kwargs: Any) -> Any:
+    async def retrieve(self, pk: Any, data: Any = None, **kwargs: Any) -> Any:
         engine, reference = get_engine(), self._reference(pk)
-        return Begun(reference, engine.make_reader(reference), engine.read_state(reference))
+        with engine.asking():
+            reading = run_in_thread(engine.read_state, reference, owner=TASKS)
+            state = await asyncio.wait_for(reading, ASK_TIMEOUT)
+        return Begun(reference, engine.make_reader(reference), state)
 
     @detail_action(method="GET", uses_data=False)
     async def subscribe(self, pk: Any, data: Any = None, **kwargs: Any) -> Any:
@@ -40,7 +47,7 @@ class TaskBinding(ResourceBindingBase):
         # Its states come after the reply.
         try:
             with engine.asking():
-                state = await get_hub().read(watch.task)
+                state = await asyncio.wait_for(get_hub().read(watch.task), ASK_TIMEOUT)
             await run_in_thread(engine.check_known, reference, state, owner=self.handshake)
         except BaseException:
             watch.close()
@@ -54,9 +61,10 @@ class TaskBinding(ResourceBindingBase):
         return {}, 200
 
     @detail_action(method="DELETE", uses_data=False)
-    def delete(self, pk: Any, data: Any = None, **kwargs: Any) -> Any:
+    async def delete(self, pk: Any, data: Any = None, **kwargs: Any) -> Any:
         engine, reference = get_engine(), self._reference(pk)
-        engine.cancel(reference, terminate=self.terminate_tasks)
+        cancel = partial(engine.cancel, terminate=self.terminate_tasks)
+        await run_in_thread(cancel, reference, owner=CANCELS)
         return Begun(reference, engine.make_reader(reference), TaskState(REVOKED))
 
     def _reference(self, pk: Any) -> TaskReference:

@@ -22,20 +22,23 @@ from .settings import settings
 
 T = TypeVar("T")
 
-# The owners of the reads for subscriptions and of those of tasks' states. A thread of its own
-# serves each of them and nobody else, so that no number of slow actions holds up an event, and a
-# result backend that hangs holds up nothing but the states.
+# The owners of the reads for subscriptions, of those of tasks' states, and of what cancels tasks. A
+# thread of its own serves each of them and nobody else, so that no number of slow actions holds up
+# an event. The last two have that thread alone: each call that waits for a result backend that
+# hangs would take one from the actions, until none is left.
 LIVE = "live"
 TASKS = "tasks"
-RESERVED = (LIVE, TASKS)
+CANCELS = "cancels"
+RESERVED = (LIVE, TASKS, CANCELS)
+ALONE = (TASKS, CANCELS)
 
 
 async def run_in_thread(function: Callable[..., T], *args: Any, owner: Hashable) -> T:
     """Run sync code that may use the database; its return value or exception comes back here.
 
-    Owners (sockets, LIVE or TASKS) take turns when threads are scarce, so one owner's calls delay
-    those of another by one call at most. A caller that is cancelled leaves a call that runs to end
-    unheard; one that has not begun never does. Raises Overloaded where no thread can be had.
+    Owners (sockets, or one of RESERVED) take turns when threads are scarce, so one owner's calls
+    delay those of another by one call at most. A caller that is cancelled leaves a call that runs
+    to end unheard; one that has not begun never does. Raises Overloaded where no thread can be had.
     """
     size = settings.THREADS
     if size == 0:
@@ -171,7 +174,7 @@ class _Outbox:
 
 
 class ThreadPool:
-    """At most `size` daemon threads for all owners, and one more for each of RESERVED only.
+    """At most `size` daemon threads for all but ALONE, and one more for each of RESERVED only.
 
     Threads start when there is work. They are daemons, since an action that never ends must not
     keep the process from exiting.
@@ -182,10 +185,11 @@ class ThreadPool:
         self.pid = os.getpid()
         self._lock = new_lock()
         self._waiting: OrderedDict[Hashable, deque[_Call]] = OrderedDict()
+        # Those that any thread may take.
         self._waiting_calls = 0
         self._started = 0
         self._idle = 0
-        # A token for each call: a thread that gets one may find the call taken already, by the
+        # A token for each of them: a thread that gets one may find the call taken already, by the
         # thread that serves its owner. None of them is ever missing.
         self._tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()
         # Of the owners whose own thread has been started.
@@ -200,17 +204,18 @@ class ThreadPool:
             outbox = self._outbox(loop)
             call = _Call(function, args, contextvars.copy_context(), outbox, future)
             self._waiting.setdefault(owner, deque()).append(call)
-            self._waiting_calls += 1
+            self._waiting_calls += owner not in ALONE
             try:
                 self._start_threads(owner)
             except RuntimeError as exc:  # the system gives no more threads
-                if not self._started:
-                    self._take(owner)  # there is no other: no thread has ever run here
+                if not (owner in self._own_tokens if owner in ALONE else self._started):
+                    self._take(owner)  # there is no other: no thread has ever run for it
                     raise Overloaded from exc
             own = self._own_tokens.get(owner)
         if own is not None:
             own.put(True)
-        self._tokens.put(True)
+        if owner not in ALONE:
+            self._tokens.put(True)
         return future
 
     def close(self) -> None:
@@ -264,12 +269,13 @@ class ThreadPool:
             del call
 
     def _next(self) -> _Call | None:
-        return self._take(next(iter(self._waiting))) if self._waiting else None
+        owner = next((each for each in self._waiting if each not in ALONE), None)
+        return None if owner is None else self._take(owner)
 
     def _take(self, owner: Hashable) -> _Call:
         calls = self._waiting[owner]
         call = calls.popleft()
-        self._waiting_calls -= 1
+        self._waiting_calls -= owner not in ALONE
         # The owner goes to the end of the line, so that each has its turn.
         if calls:
             self._waiting.move_to_end(owner)
