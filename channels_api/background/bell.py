@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -42,20 +43,13 @@ def from_message(message: dict[str, Any]) -> Ring:
     return Ring(message["job"], message["task_id"], message["state"], message["retries"])
 
 
+@dataclass
 class _Slot:
-    """The rings of one task: when the last went out, and the one that waits."""
+    """The state of a task that was rung a moment ago, and the ring that waits."""
 
-    def __init__(self) -> None:
-        self.state = ""
-        self.sent_at = float("-inf")
-        self.waiting: Message | None = None
-        self.timer: asyncio.TimerHandle | None = None
-
-    def drop(self) -> None:
-        self.waiting = None
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+    state: str
+    timer: asyncio.TimerHandle
+    waiting: Message | None = None
 
 
 class Pacer:
@@ -67,30 +61,28 @@ class Pacer:
 
     def offer(self, ring: Ring) -> None:
         """Take a ring; the last one of a state is always sent."""
-        slot = self._slots.setdefault(ring.task_id, _Slot())
-        message, now = to_message(ring), self.sender.loop.time()
-        if ring.state != slot.state:
-            slot.drop()
-            self._send(slot, message, now)
-        elif slot.timer is not None:
-            slot.waiting = message
-        elif now - slot.sent_at >= PACE:
-            self._send(slot, message, now)
-        else:
-            slot.waiting = message
-            slot.timer = self.sender.loop.call_at(slot.sent_at + PACE, self._late, slot)
-        slot.state = ring.state
-        if ring.state in FINAL:
+        slot = self._slots.get(ring.task_id)
+        if slot is not None:
+            if slot.state == ring.state:
+                slot.waiting = to_message(ring)
+                return
+            slot.timer.cancel()
             del self._slots[ring.task_id]
+        self.sender.put([to_message(ring)])
+        if ring.state not in FINAL:
+            self._slots[ring.task_id] = _Slot(ring.state, self._call_late(ring.task_id))
 
-    def _send(self, slot: _Slot, message: Message, now: float) -> None:
-        slot.sent_at = now
-        self.sender.put([message])
+    def _call_late(self, task_id: str) -> asyncio.TimerHandle:
+        return self.sender.loop.call_later(PACE, self._late, task_id)
 
-    def _late(self, slot: _Slot) -> None:
-        message, slot.waiting, slot.timer = slot.waiting, None, None
-        if message is not None:
-            self._send(slot, message, self.sender.loop.time())
+    def _late(self, task_id: str) -> None:
+        slot = self._slots[task_id]
+        if slot.waiting is None:
+            # Not kept until the end: that may come in another process.
+            del self._slots[task_id]
+            return
+        self.sender.put([slot.waiting])
+        slot.waiting, slot.timer = None, self._call_late(task_id)
 
 
 _pacer: Pacer | None = None
