@@ -112,13 +112,14 @@ class Watches:
 
         Raises LimitExceeded over `MAX_SUBSCRIPTIONS`.
         """
-        mine = [key for key in self._items if isinstance(key, tuple)]
-        if len(mine) >= settings.MAX_SUBSCRIPTIONS:
+        key = (stream, reference.task_id)
+        mine = [each for each in self._items if isinstance(each, tuple)]
+        if key not in self._items and len(mine) >= settings.MAX_SUBSCRIPTIONS:
             raise LimitExceeded(
                 f"A socket may have {settings.MAX_SUBSCRIPTIONS} subscriptions to tasks. "
                 "Unsubscribe from one first."
             )
-        return await self._add((stream, reference.task_id), reference, reader, reply)
+        return await self._add(key, reference, reader, reply)
 
     def unsubscribe(self, stream: str, reference: TaskReference) -> None:
         """End what `subscribe` began; nothing happens where there is no such watch."""
