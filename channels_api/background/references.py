@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import astuple, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -45,6 +46,11 @@ class TaskReference:
 
     def sign(self) -> str:
         """The id for clients: text that fits into an URL."""
+        return self._signed
+
+    @cached_property
+    def _signed(self) -> str:
+        # Asked for twice by each task that is begun.
         return Signer(salt=SALT).sign_object(astuple(self))
 
 
