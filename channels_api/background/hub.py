@@ -21,6 +21,10 @@ from .states import PENDING, TaskState
 
 # Tasks whose states are read in one hop: those that wait behind them wait no longer than that.
 BATCH = 50
+# Rings between two heartbeats that are a flood: a channel layer drops what it can't hold (by
+# default 100 messages). The next heartbeat comes after so many seconds then.
+FLOOD = 50
+FLOOD_PAUSE = 1.0
 
 _hubs: dict[asyncio.AbstractEventLoop, TaskHub] = {}
 _hubs_lock = new_lock()
@@ -107,7 +111,10 @@ class WatchedTask:
 
     def _tell(self, state: TaskState) -> None:
         for listener in list(self.listeners):
-            listener(state)
+            try:
+                listener(state)
+            except Exception:  # the other listeners, and the heart that beats for all, go on
+                log_sometimes("The state of a task can't be told")
 
 
 class TaskHub:
@@ -124,6 +131,8 @@ class TaskHub:
         self._to_read: dict[WatchedTask, None] = {}
         self._reading: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[None] | None = None
+        self._heard = 0
+        self._flood = asyncio.Event()
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def hold(self, reference: TaskReference, reader: StateReader) -> WatchedTask:
@@ -180,6 +189,9 @@ class TaskHub:
 
     def hear(self, message: Ring) -> None:
         """Take a ring."""
+        self._heard += 1
+        if self._heard >= FLOOD:
+            self._flood.set()
         for task in self._jobs.get(message.job, ()):
             if task.reader.hear(message):
                 task.hear()
@@ -231,7 +243,12 @@ class TaskHub:
     async def _beat(self) -> None:
         while True:
             # Spread, so that the processes of a site don't read at the same moment.
-            await asyncio.sleep(settings.HEARTBEAT * random.uniform(0.8, 1.2))  # noqa: S311
+            seconds = settings.HEARTBEAT * random.uniform(0.8, 1.2)  # noqa: S311
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._flood.wait(), seconds)
+                await asyncio.sleep(min(FLOOD_PAUSE, seconds))
+            self._heard = 0
+            self._flood.clear()
             for task in list(self._tasks.values()):
                 task.tell_silence()
                 self.look(task, everything=True)
