@@ -21,10 +21,9 @@ from .states import PENDING, TaskState
 
 # Tasks whose states are read in one hop: those that wait behind them wait no longer than that.
 BATCH = 50
-# Rings between two heartbeats that are a flood: a channel layer drops what it can't hold (by
-# default 100 messages). The next heartbeat comes after so many seconds then.
-FLOOD = 50
-FLOOD_PAUSE = 1.0
+# Messages in as many seconds that are a flood. A channel layer drops what it can't hold, by default
+# more than 100, so that all watched tasks are read again soon, and not at the next heartbeat.
+FLOOD, FLOOD_SECONDS = 50, 1.0
 
 _hubs: dict[asyncio.AbstractEventLoop, TaskHub] = {}
 _hubs_lock = new_lock()
@@ -131,8 +130,8 @@ class TaskHub:
         self._to_read: dict[WatchedTask, None] = {}
         self._reading: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[None] | None = None
-        self._heard = 0
-        self._flood = asyncio.Event()
+        self._counted_since = float("-inf")
+        self._counted = 0
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def hold(self, reference: TaskReference, reader: StateReader) -> WatchedTask:
@@ -189,19 +188,29 @@ class TaskHub:
 
     def hear(self, message: Ring) -> None:
         """Take a ring."""
-        self._heard += 1
-        if self._heard >= FLOOD:
-            self._flood.set()
         for task in self._jobs.get(message.job, ()):
             if task.reader.hear(message):
                 task.hear()
                 self.look(task)
 
     def _hear_message(self, message: dict[str, Any]) -> None:
+        self._count()
         try:
             self.hear(from_message(message))
         except (KeyError, TypeError):
             log_sometimes("The tasks' channel had a message that is no ring")
+
+    def _count(self) -> None:
+        now = self.loop.time()
+        if now - self._counted_since >= FLOOD_SECONDS:
+            self._counted_since, self._counted = now, 0
+        self._counted += 1
+        if self._counted == FLOOD:
+            self.loop.call_later(FLOOD_SECONDS, self._look_at_all)
+
+    def _look_at_all(self) -> None:
+        for task in list(self._tasks.values()):
+            self.look(task, everything=True)
 
     async def _join(self, task: WatchedTask) -> None:
         job = task.reference.job
@@ -241,17 +250,13 @@ class TaskHub:
                 task.update(state)
 
     async def _beat(self) -> None:
-        while True:
+        # Python before 3.12 loses a cancel that comes just when a wait_for has its result.
+        while self._beating is asyncio.current_task():
             # Spread, so that the processes of a site don't read at the same moment.
-            seconds = settings.HEARTBEAT * random.uniform(0.8, 1.2)  # noqa: S311
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._flood.wait(), seconds)
-                await asyncio.sleep(min(FLOOD_PAUSE, seconds))
-            self._heard = 0
-            self._flood.clear()
+            await asyncio.sleep(settings.HEARTBEAT * random.uniform(0.8, 1.2))  # noqa: S311
             for task in list(self._tasks.values()):
                 task.tell_silence()
-                self.look(task, everything=True)
+            self._look_at_all()
 
 
 def _key(reference: TaskReference) -> Hashable:
