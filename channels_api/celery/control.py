@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..logs import logger
+from ..logs import log_sometimes, logger
 from .marks import HEADER
 
 COMMAND = "channels_api_cancel"
+# Seconds that a cancel waits until the broker has taken the command, and cancels that may wait at
+# a time: a broker that hangs holds a thread for each.
+TELL_TIMEOUT = 2.0
+TELLING = 4
+
+UNTOLD = "The workers can't be told of a cancelled task; they will look themselves"
+
+_places = threading.BoundedSemaphore(TELLING)
+
+
+def tell_workers(send: Callable[[], Any]) -> None:
+    """Send a command by a function that may fail or hang: the caller does neither.
+
+    Celery itself tries for 6 s where the broker is down, and for ever where it does not answer.
+    """
+    deadline = time.monotonic() + TELL_TIMEOUT
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            send()
+        except Exception:
+            log_sometimes(UNTOLD)
+        finally:
+            done.set()
+            _places.release()
+
+    if _places.acquire(timeout=TELL_TIMEOUT):
+        thread = threading.Thread(target=run, name="channels_api-control", daemon=True)
+        thread.start()
+        thread.join(max(0, deadline - time.monotonic()))
+    if not done.is_set():
+        log_sometimes(UNTOLD)
 
 
 def register_command() -> None:

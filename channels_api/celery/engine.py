@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from celery import current_app
@@ -19,7 +20,7 @@ from ..background.submission import Submission
 from ..exceptions import TaskFinished
 from ..logs import log_sometimes
 from ..settings import settings
-from .control import COMMAND
+from .control import COMMAND, tell_workers
 from .marks import CANCELLED, cancel_key
 from .readers import GroupReader, asking, backend, errors_of, group_of, make_reader
 
@@ -154,8 +155,9 @@ def cancel(reference: TaskReference, *, terminate: bool) -> None:
         if reference.job:
             others = {"others": list(reference.others)}
             backend().store_result(cancel_key(reference.job), others, CANCELLED)
-        _tell_workers(reference, members, terminate)
         _revoke_waiting(reference, members)
+        # Last of all: it may take long.
+        _tell_workers(reference, members, terminate)
     if _has_ended(reference):
         raise TaskFinished
 
@@ -171,18 +173,16 @@ def _has_ended(reference: TaskReference) -> bool:
 
 
 def _tell_workers(reference: TaskReference, task_ids: list[str], terminate: bool) -> None:
-    try:
-        if reference.job:
-            arguments = {
-                "job": reference.job,
-                "others": list(reference.others),
-                "terminate": terminate,
-            }
-            current_app.control.broadcast(COMMAND, arguments=arguments)
-        else:
-            current_app.control.revoke(task_ids, terminate=terminate)
-    except Exception:
-        log_sometimes("The workers can't be told of a cancelled task; they will look themselves")
+    control = current_app._get_current_object().control  # noqa: SLF001 - it is another thread
+    if reference.job:
+        arguments = {
+            "job": reference.job,
+            "others": list(reference.others),
+            "terminate": terminate,
+        }
+        tell_workers(partial(control.broadcast, COMMAND, arguments=arguments))
+    else:
+        tell_workers(partial(control.revoke, task_ids, terminate=terminate))
 
 
 def _revoke_waiting(reference: TaskReference, task_ids: Iterable[str]) -> None:
