@@ -11,7 +11,7 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 
-from .handover import get_engine
+from .handover import get_engine, has_celery_app
 from .settings import DEFAULTS, settings
 
 # What a project imports only for tasks.
@@ -118,7 +118,7 @@ def _celery_version() -> tuple[int, ...]:
 def check_result_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """E004: no server can read the states of the project's tasks."""
     # Asked for where tasks are certainly used: Celery alone needs no results.
-    if not _is_dict() or not TASK_MODULES & sys.modules.keys() or "celery" not in sys.modules:
+    if not _is_dict() or not TASK_MODULES & sys.modules.keys() or not has_celery_app():
         return []
     fault = get_engine().find_fault()
     if fault is None:

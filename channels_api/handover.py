@@ -13,9 +13,11 @@ from .background.references import TaskReference, owner_digest
 from .background.states import TaskState
 from .background.submission import Submission
 from .exceptions import CeleryMissing
+from .locks import new_lock
 from .settings import settings
 
 _installed = False
+_installing = new_lock()
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,16 @@ def get_engine() -> Any:
     return engine
 
 
+def has_celery_app() -> bool:
+    """Whether the project has made its Celery app.
+
+    To ask for it earlier would make another one in its place.
+    """
+    module = sys.modules.get("celery._state")
+    # Its own name for it: `current_app` is what makes one.
+    return module is not None and (module.default_app or module._tls.current_app) is not None  # noqa: SLF001
+
+
 def connect_celery() -> None:
     """Mark what handlers publish, from now on, if the project uses Celery at all.
 
@@ -69,8 +81,11 @@ def connect_celery() -> None:
         return
     from .celery.worker import install
 
-    _installed = True
-    install()
+    with _installing:
+        if not _installed:
+            install()
+            # Not before: what another thread publishes meanwhile waits for it.
+            _installed = True
 
 
 def start_embedded_worker() -> None:

@@ -43,7 +43,7 @@ class Submission:
         return {"job": self.job, "root": task_id}
 
     def publishing_ended(self) -> None:
-        """The broker has taken the task."""
+        """The broker has taken the task, or the handler knows that it has not."""
         self.publishing_since = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -20,9 +21,10 @@ from ..background.submission import Submission
 from ..exceptions import TaskFinished
 from ..logs import log_sometimes
 from ..settings import settings
+from .asking import asking, impatient
 from .control import COMMAND, tell_workers
 from .marks import CANCELLED, cancel_key
-from .readers import GroupReader, asking, backend, errors_of, group_of, make_reader
+from .readers import GroupReader, backend, errors_of, group_of, make_reader
 
 # States in which no worker has a task, so that nobody else would say that it is cancelled.
 WAITING = frozenset({states.PENDING, states.RETRY, "RECEIVED"})
@@ -30,7 +32,10 @@ WAITING = frozenset({states.PENDING, states.RETRY, "RECEIVED"})
 
 def find_fault() -> str | None:
     """Why the states of tasks can't be read from the project's result backend, if they can't."""
-    kinds = {each.__name__ for each in type(backend()).__mro__}
+    try:
+        kinds = {each.__name__ for each in type(backend()).__mro__}
+    except Exception as exc:  # a driver that is not installed, for one
+        return f"it can't be loaded ({exc})."
     if "DisabledBackend" in kinds:
         return "there is none."
     if "RPCBackend" in kinds:
@@ -70,7 +75,8 @@ def make_reference(
 
 def _save(group: GroupResult) -> None:
     try:
-        group.save()
+        with impatient():
+            group.save()
     except Exception:
         # The client that began it hears of it all the same, from the group at hand.
         log_sometimes("A group of tasks can't be stored: its members can't be found again")
@@ -97,6 +103,8 @@ def read_state(reference: TaskReference) -> TaskState:
 def check_known(reference: TaskReference, state: TaskState) -> None:
     """Raise NotFound where a state is only the lack of one: the backend forgets in time."""
     expires = backend().expires
+    if isinstance(expires, timedelta):  # SQLAlchemy's and MongoDB's
+        expires = expires.total_seconds()
     if state.name == states.PENDING and expires and reference.age > expires:
         raise NotFound
 

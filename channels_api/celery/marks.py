@@ -12,11 +12,17 @@ from ..logs import log_sometimes
 HEADER = "channels_api"
 # The state that stands for "cancelled" under the key of a job.
 CANCELLED = "CANCELLED"
+CANCEL_SUFFIX = ".cancel"
 
 
 def cancel_key(job: str) -> str:
     """The id, as of a task, under which the backend keeps that a job was cancelled."""
-    return f"{job}.cancel"
+    return f"{job}{CANCEL_SUFFIX}"
+
+
+def is_cancel_key(task_id: str) -> bool:
+    """Whether what is stored under an id is a cancel mark, and no task's state."""
+    return str(task_id).endswith(CANCEL_SUFFIX)
 
 
 def mark_published(headers: Any = None, **kwargs: Any) -> None:
@@ -25,7 +31,8 @@ def mark_published(headers: Any = None, **kwargs: Any) -> None:
         return
     submission = current_submission()
     if submission is not None:
-        headers.setdefault(HEADER, submission.mark(headers["id"]))
+        if HEADER not in headers:
+            headers[HEADER] = submission.mark(headers["id"])
         return
     # In a worker: the next step of a chain, a chord's body, a child, a replacement, a link. Celery
     # hands on nothing but its own headers.
@@ -34,8 +41,8 @@ def mark_published(headers: Any = None, **kwargs: Any) -> None:
         headers.setdefault(HEADER, mark)
 
 
-def task_published(**kwargs: Any) -> None:
-    """The broker has taken a task."""
+def publishing_ended() -> None:
+    """The broker has taken a task, or the handler knows that it has not."""
     submission = current_submission()
     if submission is not None:
         submission.publishing_ended()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections import deque
-from collections.abc import Iterator
 from typing import Any
 
 from celery import current_app
@@ -17,24 +15,12 @@ from ..background import states
 from ..background.bell import Ring
 from ..background.references import TaskReference
 from ..background.states import TaskState, plain
-from ..exceptions import ResultsUnavailable, format_errors
-from ..logs import log_sometimes
+from ..exceptions import format_errors
 from ..settings import settings
+from .asking import impatient
 
 # What Celery keeps with these is the worker's host and process, or an exception.
 HIDDEN = frozenset({states.PENDING, states.STARTED, states.REVOKED, states.IGNORED, "RECEIVED"})
-
-
-@contextlib.contextmanager
-def asking() -> Iterator[None]:
-    """Where the result backend is asked for a client: what fails in there is told as 503."""
-    try:
-        yield
-    except APIException:
-        raise
-    except Exception as exc:
-        log_sometimes("The result backend can't be asked")
-        raise ResultsUnavailable from exc
 
 
 def backend() -> Any:
@@ -47,7 +33,8 @@ def backend() -> Any:
 def read_meta(task_id: str) -> dict[str, Any]:
     """What the result backend holds for a task."""
     try:
-        meta: dict[str, Any] = backend().get_task_meta(task_id, cache=False)
+        with impatient():
+            meta: dict[str, Any] = backend().get_task_meta(task_id, cache=False)
     except (ValueError, TypeError) as exc:
         # The task itself has stored FAILURE, with a meta that Celery can't read as an exception.
         return {"task_id": task_id, "status": states.FAILURE, "result": exc}
@@ -101,7 +88,8 @@ class GroupReader:
     def members(self) -> list[str]:
         """The ids of the tasks that count. Raises NotFound for a group that is not stored."""
         if self._members is None:
-            group = GroupResult.restore(self._group_id, backend=backend())
+            with impatient():
+                group = GroupResult.restore(self._group_id, backend=backend())
             if group is None:
                 raise NotFound
             self._members = _member_ids(group)
@@ -154,7 +142,8 @@ class GroupReader:
 
     def results(self) -> list[Any]:
         """What the members gave, in their order."""
-        return [backend().get_task_meta(task_id)["result"] for task_id in self.members]
+        with impatient():
+            return [backend().get_task_meta(task_id)["result"] for task_id in self.members]
 
 
 class ChordReader:

@@ -19,7 +19,8 @@ from ..background.bell import Ring
 from ..background.hub import ring
 from ..background.submission import Mark, current_submission
 from ..logs import log_sometimes, logger
-from .marks import CANCELLED, is_cancelled, mark_of, running_request
+from .asking import client_waits
+from .marks import is_cancel_key, is_cancelled, mark_of, running_request
 
 # Seconds between two looks for the cancel mark by a task that calls `update_state` often.
 CHECK_INTERVAL = 0.25
@@ -73,7 +74,7 @@ class Tracking:
         )
         origin = _handed_on.request
         mark = mark_of(request) or mark_of(running_request()) or mark_of(origin)
-        if mark is None or state == CANCELLED:
+        if mark is None or is_cancel_key(task_id):
             return store(result, state)
         run = run_of(request)
         if run is not None and run.task_id == task_id:
@@ -89,9 +90,9 @@ class Tracking:
         if state == states.FAILURE and origin is not None and origin.id != task_id:
             # The client is told this id, and the traceback is logged with the other one.
             logger.error("Task %s fails because of task %s", task_id, origin.id)
-        stored = store(result, state)
+        told = store(result, state)
         ring(Ring(mark["job"], task_id, state, getattr(request, "retries", None) or 0))
-        return stored
+        return told
 
     def on_task_call(self, producer: Any, task_id: str) -> Any:
         """Celery would listen for the result here, for a `get()` that handlers never call.
@@ -101,6 +102,17 @@ class Tracking:
         """
         parent: Any = super()
         return {} if current_submission() is not None else parent.on_task_call(producer, task_id)
+
+    def exception_safe_to_retry(self, exc: Any) -> bool:
+        """`result_backend_always_retry` is for workers: a client that waits is told at once."""
+        parent: Any = super()
+        return not client_waits.get() and bool(parent.exception_safe_to_retry(exc))
+
+    def __reduce__(self, args: Any = (), kwargs: Any = None) -> Any:
+        """As the project's own class: what is pickled, such as a result, must not need us."""
+        parent: Any = super()
+        rebuild, (cls, *rest) = parent.__reduce__(args, kwargs or {})
+        return rebuild, (cls.__mro__[cls.__mro__.index(Tracking) + 1], *rest)
 
     # Celery tells an end on the steps that come after, and on a chord's body, without the request
     # that it comes from. A task whose result is ignored is watched all the same.
@@ -204,18 +216,30 @@ def revoke(backend: Any, run: Run, request: Any) -> None:
     backend.mark_as_revoked(run.task_id, "revoked", request=request, store_result=True)
 
 
+def stored(backend: Any, task_id: str) -> dict[str, Any]:
+    """What is stored for a task; as for a new one where it can't be read.
+
+    Our look-up fails no task, also where the project has no result backend at all.
+    """
+    try:
+        meta: dict[str, Any] = backend.get_task_meta(task_id, cache=False)
+    except Exception:
+        log_sometimes("The stored state of a task can't be read")
+        return {"status": states.PENDING, "result": None}
+    return meta
+
+
 def state_of(backend: Any, task_id: str) -> str:
     """The stored state of a task."""
-    state: str = backend.get_task_meta(task_id, cache=False)["status"]
+    state: str = stored(backend, task_id)["status"]
     return state
 
 
 def was_overtaken(backend: Any, run: Run, request: Any) -> bool:
     """Whether the next attempt has begun: Celery publishes it before it stores RETRY."""
-    meta = backend.get_task_meta(run.task_id, cache=False)
+    meta = stored(backend, run.task_id)
     if meta["status"] != states.STARTED:
-        is_over: bool = meta["status"] in states.FINAL
-        return is_over
+        return meta["status"] in states.FINAL
     begun: int = (meta["result"] or {}).get("retries", 0)
     return bool(begun > request.retries)
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from celery import _state, signals
 from celery.app import backends
+from kombu.utils.imports import symbol_by_name
 
 from ..background import states
 from ..layers.sender import finish
 from ..logs import log_sometimes
 from .control import register_command
-from .marks import is_cancelled, mark_of, mark_published, task_published
+from .marks import is_cancelled, mark_of, mark_published, publishing_ended
 from .tracking import Run, TaskCancelled, Tracking, revoke, run_of, tell_rest
 
 UID = "channels_api"
@@ -93,10 +95,27 @@ def _guarded(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-def track(app: Any) -> None:
-    """Put our part in front of an app's result backend.
+class Timed:
+    """The part of an app's AMQP that says when a task was published, or was not."""
 
-    By name, since Celery before 5.7 takes no class here: "module:Class+url".
+    def _create_task_sender(self) -> Callable[..., Any]:
+        parent: Any = super()
+        send = parent._create_task_sender()  # noqa: SLF001 - Celery's signals tell successes only
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return send(*args, **kwargs)
+            finally:
+                publishing_ended()
+
+        return timed
+
+
+def track(app: Any) -> None:
+    """Put our parts in front of an app's result backend and AMQP.
+
+    By name, since Celery before 5.7 takes no class for a backend ("module:Class+url"), and since
+    an app is pickled with these.
     """
     try:
         cls, url = backends.by_url(app.backend_cls or app.conf.result_backend, app.loader)
@@ -105,15 +124,28 @@ def track(app: Any) -> None:
         return
     if issubclass(cls, Tracking):
         return
-    name = f"Tracked{cls.__module__.replace('.', '_')}_{cls.__qualname__}"
-    globals()[name] = type(cls.__name__, (Tracking, cls), {"__module__": __name__})
-    app.backend_cls = f"{__name__}:{name}+{url}" if url else f"{__name__}:{name}"
+    name = _named(Tracking, cls)
+    app.backend_cls = f"{name}+{url}" if url else name
+    amqp: Any = symbol_by_name(app.amqp_cls)  # type: ignore[no-untyped-call]
+    app.amqp_cls = _named(Timed, amqp)
+
+
+def _named(part: type, cls: type) -> str:
+    name = f"{part.__name__}_{cls.__module__.replace('.', '_')}_{cls.__qualname__}"
+    globals()[name] = type(cls.__name__, (part, cls), {"__module__": __name__})
+    return f"{__name__}:{name}"
+
+
+def _track_late(app: Any) -> None:
+    """The same for an app that was in use before: what each thread has made of it goes."""
+    track(app)
+    app._backend_cache, app._local = None, threading.local()  # noqa: SLF001
+    vars(app).pop("amqp", None)
 
 
 def install() -> None:
     """Connect with Celery; again is nothing."""
     signals.before_task_publish.connect(mark_published, weak=False, dispatch_uid=UID)
-    signals.after_task_publish.connect(task_published, weak=False, dispatch_uid=UID)
     signals.task_prerun.connect(task_begins, weak=False, dispatch_uid=UID)
     signals.task_postrun.connect(task_ended, weak=False, dispatch_uid=UID)
     signals.celeryd_after_setup.connect(_worker_is_set_up, weak=False, dispatch_uid=UID)
@@ -122,7 +154,7 @@ def install() -> None:
     _state.connect_on_app_finalize(track)
     for app in _state._get_active_apps():  # noqa: SLF001
         if app.finalized:
-            track(app)
+            _track_late(app)
 
 
 def _worker_is_set_up(instance: Any = None, **kwargs: Any) -> None:
