@@ -167,6 +167,11 @@ class TaskHub:
             self._beating.cancel()
             self._beating = None
 
+    async def settle(self) -> None:
+        """Wait until what was released has left the channel layer."""
+        if self._leaving:
+            await asyncio.wait(self._leaving)
+
     async def read(self, task: WatchedTask) -> TaskState:
         """The state of a held task now. Raises what the store raises."""
         [state] = await run_in_thread(_read, [(task.reader, True)], owner=TASKS)
@@ -250,8 +255,7 @@ class TaskHub:
                 task.update(state)
 
     async def _beat(self) -> None:
-        # Python before 3.12 loses a cancel that comes just when a wait_for has its result.
-        while self._beating is asyncio.current_task():
+        while True:
             # Spread, so that the processes of a site don't read at the same moment.
             await asyncio.sleep(settings.HEARTBEAT * random.uniform(0.8, 1.2))  # noqa: S311
             for task in list(self._tasks.values()):
