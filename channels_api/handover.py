@@ -113,3 +113,5 @@ async def wait_until_final(reference: TaskReference, seconds: float) -> None:
     finally:
         task.listeners.discard(listen)
         hub.release(task)
+        # Under WSGI the event loop ends with the request, and the membership would stay behind.
+        await hub.settle()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Collection
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from rest_framework.serializers import Serializer
 
 from .background.hooks import add_methods, add_routes, has_row, has_serializer
 from .background.references import TaskReference, owner_of, read_reference
-from .background.states import FAILURE, REVOKED, SUCCESS, TaskState
+from .background.states import FAILURE, REVOKED, SUCCESS, TaskState, plain
 from .background.submission import Submission, submitting
 from .exceptions import translate
 from .handover import (
@@ -141,13 +142,14 @@ class AsyncResourceMixin:
         if task is None:
             return result
         begun = hand_over(task, submission, owner=self._owner, door=self._door)
-        return self._accept(request, begun)
+        if begun.state is None:
+            return self._accept(request, begun)
+        # Run in place: there is nothing to come back for.
+        if begun.state.name == SUCCESS:
+            return self._result_response(get_engine().read_eager(task))
+        return self._end_response(begun.reference, begun.state)
 
     def _accept(self: Any, request: Any, begun: Begun) -> Any:
-        if begun.state is not None:  # run in place: there is nothing to come back for
-            if begun.state.name == SUCCESS:
-                return self._result_response(begun.state.result)
-            return self._end_response(begun.reference, begun.state)
         response = self._state_response(begun.reference, TaskState())
         response.status_code = 202
         response["Location"] = self._address("state", begun.reference)
@@ -177,7 +179,9 @@ class AsyncResourceMixin:
             return result
         if isinstance(result, (list, tuple)):
             return self._list_response(list(result))
-        return Response(result if isinstance(result, dict) else {"result": result})
+        # What JSON can't hold would fail in the renderer.
+        shown = plain(result, math.inf)
+        return Response(shown if isinstance(result, dict) else {"result": shown})
 
     def _list_response(self: Any, rows: list[Any]) -> Any:
         # A plain ViewSet has neither.
@@ -185,6 +189,8 @@ class AsyncResourceMixin:
         shown: Any = rows if page is None else page
         if has_serializer(self):
             shown = self.get_serializer(shown, many=True).data
+        else:
+            shown = plain(shown, math.inf)
         # The HTML pages offer filters with each list; these rows come from no queryset.
         self.get_queryset, self.filter_backends = list, ()
         return Response(shown) if page is None else self.get_paginated_response(shown)

@@ -140,6 +140,13 @@ def _final_state_of_group(group: GroupResult) -> TaskState:
     return TaskState(states.SUCCESS, result=[member.result for member in members])
 
 
+def read_eager(result: Any) -> Any:
+    """What a task that was run in place gave."""
+    if isinstance(result, GroupResult):
+        return [read_eager(each) for each in result.results]
+    return result.result
+
+
 def is_eager(result: Any) -> bool:
     """Whether all of it was run in place."""
     if isinstance(result, GroupResult):
