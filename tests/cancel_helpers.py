@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -40,6 +41,14 @@ async def until(condition: Callable[[], object], *, seconds: float = 10) -> None
 def ran(path: Path) -> list[int]:
     """The process ids of the runs that a task has written down."""
     return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 async def has_begun(path: Path) -> None:

@@ -1,6 +1,5 @@
 """Cancelling a single task, wherever it is, through both doors and on all pools."""
 
-import os
 from contextlib import AsyncExitStack
 
 import pytest
@@ -9,6 +8,7 @@ from tests.cancel_helpers import (
     Files,
     cancel,
     has_begun,
+    is_gone,
     pool_is_free,
     ran,
     refuse_to_cancel,
@@ -151,14 +151,6 @@ async def test_the_process_of_a_task_that_never_updates_its_state_ends(stacks, n
         assert ran(other_path) != [pid]
         await worker_is_through(client, new_file())
         assert await stored(stack, task) == "REVOKED"
-
-
-def is_gone(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 async def test_without_terminate_a_task_ends_by_itself(prefork, new_file):
