@@ -5,11 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+from django.contrib.auth.models import User
 from django.core.signing import Signer
 
 from channels_api.background.references import SALT
 from tests.app.celery_app import app
+from tests.client import login_headers
 from tests.tasks_stacks import Stack
+
+#: DRF compares the two itself; any 32 letters will do.
+CSRF = "c" * 32
 
 
 def store(body: dict, result: Any = None, state: str = "SUCCESS") -> str:
@@ -37,6 +42,13 @@ def ended_body(address: str, state: str) -> dict:
 def http(stack: Stack, **options: Any) -> httpx.Client:
     """A client of a stack's HTTP side; proxies of the person who runs the tests are not asked."""
     return httpx.Client(base_url=stack.server.http_url, timeout=20, trust_env=False, **options)
+
+
+def log_in(username: str = "anne") -> tuple[dict, dict]:
+    """A user's browser: options for `http`, and the headers of its sockets."""
+    headers = login_headers(User.objects.create_user(username), csrftoken=CSRF)
+    cookies = dict(pair.split("=") for pair in headers["Cookie"].split("; "))
+    return {"cookies": cookies, "headers": {"X-CSRFToken": CSRF}}, headers
 
 
 def begin(client: httpx.Client, task: str, *args: Any, headers: dict | None = None) -> str:
