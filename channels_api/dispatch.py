@@ -110,8 +110,7 @@ class Dispatch(Policies):
             self._answering.cancel()
 
     def _hand_over(self, result: Any) -> Begun:
-        door = f"stream:{self.frame.stream}"
-        return hand_over(result, self.submission, owner=self.task_owner, door=door)
+        return hand_over(result, self.submission, owner=self.task_owner)
 
     @property
     def task_owner(self) -> str:

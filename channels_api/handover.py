@@ -39,11 +39,11 @@ def task_in(result: Any) -> Any:
     return result if isinstance(result, (module.AsyncResult, module.GroupResult)) else None
 
 
-def hand_over(result: Any, submission: Submission, *, owner: str, door: str) -> Begun:
+def hand_over(result: Any, submission: Submission, *, owner: str, view: str = "") -> Begun:
     """The task behind a Celery result, as its owner's. Runs in a thread."""
     engine = get_engine()
     digest = owner_digest(owner)
-    reference = engine.make_reference(result, submission, owner=digest, door=door)
+    reference = engine.make_reference(result, submission, owner=digest, view=view)
     if submission.is_given_up:
         # The broker has taken it after all, and the client was told that it did not.
         engine.cancel(reference, terminate=True)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from asgiref.sync import sync_to_async
 from django.db import connections, transaction
 from django.urls import reverse
+from django.utils.crypto import salted_hmac
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotFound, ParseError
 from rest_framework.response import Response
@@ -34,8 +35,8 @@ from .requests import FrameRequest
 from .results import atomic_requests, error_object
 from .threads import close_connections, give_back_thread
 
-# How a reference begins to name the view that it came from.
-VIEW = "view:"
+# The salt for the name of a view in an id.
+VIEW = "channels_api.view"
 # Seconds that a client may have its answer held, and that it is asked to wait before it polls.
 LONGEST_WAIT = 30
 RETRY_AFTER = 1
@@ -141,7 +142,7 @@ class AsyncResourceMixin:
         task = task_in(result)
         if task is None:
             return result
-        begun = hand_over(task, submission, owner=self._owner, door=self._door)
+        begun = hand_over(task, submission, owner=self._owner, view=self._name)
         if begun.state is None:
             return self._accept(request, begun)
         # Run in place: there is nothing to come back for.
@@ -229,7 +230,7 @@ class AsyncResourceMixin:
     def _task_reference(self: Any, signed: str) -> TaskReference:
         reference = read_reference(signed, self._owner)
         # Those of other views are theirs, with their permissions and their `process_result`.
-        if reference.door.startswith(VIEW) and reference.door != self._door:
+        if reference.view not in ("", self._name):
             raise NotFound
         return reference
 
@@ -239,8 +240,10 @@ class AsyncResourceMixin:
         return owner_of(request.user, getattr(request, "session", None), request.COOKIES)
 
     @property
-    def _door(self) -> str:
-        return f"{VIEW}{type(self).__module__}.{type(self).__qualname__}"
+    def _name(self) -> str:
+        # A digest: clients can read their ids, and the name of a module is none of their business.
+        name = f"{type(self).__module__}.{type(self).__qualname__}"
+        return salted_hmac(VIEW, name, algorithm="sha256").hexdigest()[:16]
 
     def _address(self: Any, name: str, reference: TaskReference) -> str:
         match = self.request.resolver_match

@@ -163,7 +163,7 @@ def forgeries(signed: str) -> Iterator[str]:
 
 def forgotten(owner: str) -> Iterator[str]:
     """Ids of tasks, of a group and of a chord that were begun two days ago."""
-    old = TaskReference("t", "job", owner=owner_digest(owner), door="stream:work")
+    old = TaskReference("t", "job", owner=owner_digest(owner))
     old = replace(old, created=old.created - 2 * 24 * 3600)
     for changes in [{}, {"job": ""}, {"group": "t"}, {"group": "g"}]:
         yield replace(old, **changes).sign()

@@ -165,7 +165,9 @@ async def test_a_task_of_one_view_is_none_of_another(stack, world):
     for view in ("owners/open/", OTHER):
         answer = await fetch(stack, ann, "GET", f"{view}result/{mine}/")
         assert (answer.status, answer.data) == (200, {"result": 8})
-    assert opened(signed).door == "view:tests.app.owners_api.OpenViewSet"
+    assert opened(signed).view
+    assert "owners_api" not in opened(signed).view  # it says nothing of the project's modules
+    assert opened(mine).view == ""
 
 
 # Who the owner is

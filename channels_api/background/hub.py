@@ -14,6 +14,7 @@ from ..layers.listener import Listener
 from ..locks import new_lock
 from ..logs import log_sometimes
 from ..settings import settings
+from ..spawn import spawn
 from ..threads import TASKS, run_in_thread
 from .bell import Ring, from_message, group_of, ring_others
 from .references import TaskReference
@@ -143,10 +144,10 @@ class TaskHub:
         task = self._tasks.get(key)
         if task is None:
             task = self._tasks[key] = WatchedTask(reference, reader)
-            task.joined = asyncio.ensure_future(self._join(task))
+            task.joined = spawn(self._join(task))
         task.holders += 1
         if self._beating is None:
-            self._beating = asyncio.ensure_future(self._beat())
+            self._beating = spawn(self._beat())
         try:
             # Shielded: one holder that leaves must not cancel what others wait for.
             await asyncio.shield(task.joined)  # type: ignore[arg-type]
@@ -185,7 +186,7 @@ class TaskHub:
         task.everything |= everything
         self._to_read[task] = None
         if self._reading is None:
-            self._reading = asyncio.ensure_future(self._read_all())
+            self._reading = spawn(self._read_all())
 
     def needs(self, job: str) -> bool:
         """Whether a task of a job is watched here; asked from any thread."""
@@ -228,7 +229,7 @@ class TaskHub:
         self._jobs.get(job, set()).discard(task)
         if job in self._jobs and not self._jobs[job]:
             del self._jobs[job]
-            leaving = asyncio.ensure_future(self._listener.leave(group_of(job)))
+            leaving = spawn(self._listener.leave(group_of(job)))
             # The loop itself keeps only weak references.
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)

@@ -22,15 +22,15 @@ class TaskReference:
     `task_id` is the task whose state counts; of a group, the group's. `job` is the mark of what
     was published with it, empty for a task that no handler has published. `group` is the group
     whose members are counted, itself or a chord's header. `owner` is a digest of who began it,
-    empty where whoever holds the id may see it. `door` is where it came from, "stream:..." or
-    "view:...". `others` are tasks of the same job that are not part of this one.
+    empty where whoever holds the id may see it. `view` is the HTTP view that began it,
+    empty for a socket. `others` are tasks of the same job that are not part of this one.
     """
 
     task_id: str
     job: str = ""
     group: str = ""
     owner: str = ""
-    door: str = ""
+    view: str = ""
     others: tuple[str, ...] = ()
     created: int = field(default_factory=lambda: int(time.time()))
 
@@ -62,7 +62,7 @@ def read_reference(signed: Any, owner: str) -> TaskReference:
     if not isinstance(signed, str):
         raise NotFound
     try:
-        task_id, job, group, its_owner, door, others, created = Signer(salt=SALT).unsign_object(
+        task_id, job, group, its_owner, view, others, created = Signer(salt=SALT).unsign_object(
             signed
         )
     except (BadSignature, ValueError, TypeError):
@@ -72,7 +72,7 @@ def read_reference(signed: Any, owner: str) -> TaskReference:
             raise NotFound
         # Of today's key: what is signed anew outlives the key that it was made with.
         its_owner = owner_digest(owner)
-    return TaskReference(task_id, job, group, its_owner, door, tuple(others), created)
+    return TaskReference(task_id, job, group, its_owner, view, tuple(others), created)
 
 
 def owner_of(user: Any, session: Any, cookies: Any) -> str:

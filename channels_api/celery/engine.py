@@ -26,6 +26,9 @@ from .control import COMMAND, tell_workers
 from .marks import CANCELLED, cancel_key
 from .readers import GroupReader, backend, errors_of, group_of, make_reader
 
+# Ids of other tasks that an id may hold, and what stands there instead of more.
+MOST_OTHERS = 8
+STORED = "*"
 # States in which no worker has a task, so that nobody else would say that it is cancelled.
 WAITING = frozenset({states.PENDING, states.RETRY, "RECEIVED"})
 
@@ -48,7 +51,7 @@ def find_fault() -> str | None:
 
 
 def make_reference(
-    result: AsyncResult | GroupResult, submission: Submission, *, owner: str, door: str
+    result: AsyncResult | GroupResult, submission: Submission, *, owner: str, view: str
 ) -> TaskReference:
     """The reference for what a handler returned. Runs in a thread: a group is stored.
 
@@ -68,9 +71,30 @@ def make_reference(
         job=submission.job if ours & tree else "",
         group=str(group.id) if group is not None else "",
         owner=owner,
-        door=door,
-        others=tuple(sorted(ours - tree)),
+        view=view,
+        others=_keep_others(submission.job, sorted(ours - tree)),
     )
+
+
+def _keep_others(job: str, others: list[str]) -> tuple[str, ...]:
+    """What an id says of `others`: so many that it would not fit into an URL are stored."""
+    if len(others) <= MOST_OTHERS:
+        return tuple(others)
+    with impatient():
+        backend().store_result(_others_key(job), {"others": others}, CANCELLED)
+    return (STORED,)
+
+
+def _others_of(reference: TaskReference) -> list[str]:
+    if reference.others != (STORED,):
+        return list(reference.others)
+    meta = backend().get_task_meta(_others_key(reference.job), cache=False)
+    # Forgotten, as the tasks are by then.
+    return list((meta["result"] or {}).get("others", ()))
+
+
+def _others_key(job: str) -> str:
+    return cancel_key(f"{job}.others")
 
 
 def _save(group: GroupResult) -> None:
@@ -168,7 +192,7 @@ def cancel(reference: TaskReference, *, terminate: bool) -> None:
         if reference.is_group:
             members = GroupReader(reference.group, None).members
         if reference.job:
-            others = {"others": list(reference.others)}
+            others = {"others": _others_of(reference)}
             backend().store_result(cancel_key(reference.job), others, CANCELLED)
         _revoke_waiting(reference, members)
         # Last of all: it may take long.
@@ -192,7 +216,7 @@ def _tell_workers(reference: TaskReference, task_ids: list[str], terminate: bool
     if reference.job:
         arguments = {
             "job": reference.job,
-            "others": list(reference.others),
+            "others": _others_of(reference),
             "terminate": terminate,
         }
         tell_workers(partial(control.broadcast, COMMAND, arguments=arguments))

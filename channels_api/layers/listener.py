@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..logs import log_sometimes
+from ..spawn import spawn
 from .sender import layer_between_processes
 
 # Seconds that a subscriber waits for the layer before it is served without it.
@@ -40,7 +41,7 @@ class Listener:
             self._layer = layer_between_processes()
             if self._layer is None:
                 return
-            self._task = asyncio.ensure_future(self._listen())
+            self._task = spawn(self._listen())
         await self._try_to_settle()
 
     async def leave(self, group: str) -> None:
