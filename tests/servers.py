@@ -24,6 +24,7 @@ PACKAGES = {
     "redis-server": "redis-server",
     "postgres": "postgresql",
     "rabbitmq-server": "rabbitmq-server",
+    "curl": "curl",
 }
 
 
