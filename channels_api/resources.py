@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import math
 import re
@@ -9,6 +10,7 @@ from collections.abc import Collection
 from typing import Any, ClassVar
 
 from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
 from django.db import connections, transaction
 from django.urls import reverse
 from django.utils.crypto import salted_hmac
@@ -31,6 +33,7 @@ from .handover import (
     task_in,
     wait_until_final,
 )
+from .layers.sender import get_sender
 from .requests import FrameRequest
 from .results import atomic_requests, error_object
 from .threads import close_connections, give_back_thread
@@ -279,7 +282,7 @@ def _awaitable(view: Any) -> Any:
         if wait is not None:
             reference, seconds = wait
             give_back_thread()
-            await wait_until_final(reference, seconds)
+            await _wait(request, reference, seconds)
             settle = response.renderer_context["view"]._settle  # noqa: SLF001
             await sync_to_async(settle)(response, reference, seconds)
         return response
@@ -290,6 +293,16 @@ def _awaitable(view: Any) -> Any:
     for alias in connections:
         transaction.non_atomic_requests(alias)(awaitable)
     return awaitable
+
+
+async def _wait(request: Any, reference: TaskReference, seconds: float) -> None:
+    waiting = wait_until_final(reference, seconds)
+    if isinstance(request, ASGIRequest):
+        await waiting
+    else:
+        # Under WSGI each request has an event loop of its own, and Redis' layer is heard in one.
+        loop = get_sender().loop
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(waiting, loop))
 
 
 def _in_transaction(

@@ -11,6 +11,7 @@ from django.core.signing import Signer
 from channels_api.background.references import SALT
 from tests.app.celery_app import app
 from tests.client import login_headers
+from tests.servers import AppServer
 from tests.tasks_stacks import Stack
 
 #: DRF compares the two itself; any 32 letters will do.
@@ -39,9 +40,10 @@ def ended_body(address: str, state: str) -> dict:
     return state_body(address, state, result_uri=result_address(address))
 
 
-def http(stack: Stack, **options: Any) -> httpx.Client:
-    """A client of a stack's HTTP side; proxies of the person who runs the tests are not asked."""
-    return httpx.Client(base_url=stack.server.http_url, timeout=20, trust_env=False, **options)
+def http(stack: Stack | AppServer, **options: Any) -> httpx.Client:
+    """A client of a server, or of a stack's; it asks no proxy of the person who runs the tests."""
+    server = stack.server if isinstance(stack, Stack) else stack
+    return httpx.Client(base_url=server.http_url, timeout=20, trust_env=False, **options)
 
 
 def log_in(username: str = "anne") -> tuple[dict, dict]:
