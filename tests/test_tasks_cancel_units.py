@@ -5,15 +5,18 @@ import uuid
 from contextlib import nullcontext
 
 import pytest
-from celery import Celery
+from celery import Celery, current_app
 from celery.app.trace import build_tracer
 from celery.worker import state as worker_state
 from celery.worker.request import Request
 
+from channels_api.background.references import TaskReference
 from channels_api.background.submission import Submission, submitting
+from channels_api.celery import engine
 from channels_api.celery.control import cancel_job
 from channels_api.celery.marks import CANCELLED, HEADER, cancel_key, is_cancelled
 from channels_api.celery.worker import guard
+from channels_api.exceptions import TaskFinished
 from channels_api.handover import connect_celery
 from tests.servers import free_port
 
@@ -51,13 +54,24 @@ class Commands:
     """What a result backend asks its store for: the keys, without their prefix."""
 
     def __init__(self, backend):
-        self.gets, self.sets = [], []
+        self.gets, self.sets, self._then = [], [], {}
         client = backend.client
         get, put = client.get, client.set
-        client.get = lambda key, *args: self.gets.append(short(key)) or get(key, *args)
-        client.set = lambda key, *args, **kwargs: (
-            self.sets.append(short(key)) or put(key, *args, **kwargs)
-        )
+
+        def counted_get(key, *args):
+            self.gets.append(short(key))
+            return get(key, *args)
+
+        def counted_set(key, *args):
+            self.sets.append(short(key))
+            put(key, *args)
+            self._then.pop(short(key), lambda: None)()
+
+        client.get, client.set = counted_get, counted_set
+
+    def when_set(self, key, call):
+        """Call a function as soon as a key is first set."""
+        self._then[key] = call
 
 
 def short(key):
@@ -97,6 +111,38 @@ def test_a_cancelled_task_does_not_begin(app):
     assert commands.sets == [task_id]
     assert app.backend.get_state(run(app, task, new_mark())) == "SUCCESS"
     assert ran == [1]
+
+
+def test_a_cancel_that_comes_as_the_task_begins_is_seen(app):
+    """After the first look for the mark; who cancels reads the state, and may find PENDING."""
+    ran = []
+
+    @app.task(shared=False)
+    def task():
+        ran.append(1)
+
+    guard(app)
+    mark = new_mark()
+    Commands(app.backend).when_set(mark["root"], lambda: cancel(app, mark))
+    assert app.backend.get_state(run(app, task, mark)) == "REVOKED"
+    assert ran == []
+
+
+def test_what_ends_while_it_is_cancelled_has_finished(app):
+    mark = new_mark()
+    task_id = mark["root"]
+    app.backend.store_result(task_id, None, "STARTED")
+    commands = Commands(app.backend)
+    commands.when_set(
+        cancel_key(mark["job"]), lambda: app.backend.store_result(task_id, "done", "SUCCESS")
+    )
+    before = current_app._get_current_object()  # noqa: SLF001 - the app, and not its proxy
+    app.set_current()
+    try:
+        with pytest.raises(TaskFinished):
+            engine.cancel(TaskReference(task_id, mark["job"]), terminate=True)
+    finally:
+        before.set_current()
 
 
 def test_guarding_twice_is_guarding_once(app):
