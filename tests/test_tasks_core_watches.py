@@ -73,6 +73,14 @@ async def test_a_state_before_the_watch_is_open_comes_after_the_reply(world):
 
 
 @clockless
+async def test_a_task_that_was_faster_than_its_watch_is_told_without_a_ring(world):
+    task, client = world.store.add("job"), Client()
+    task.put(DONE)
+    await watch(world, task, client)
+    assert client.told() == [("SUCCESS", None)]
+
+
+@clockless
 async def test_what_the_reply_has_shown_is_not_told_again(world):
     task, client = world.store.add("job"), Client()
     begun = await client.watches.begin(reference_of(task), world.reader(task), REPLY)
@@ -126,6 +134,25 @@ async def test_a_slow_client_gets_the_newest(world):
 
 
 @clockless
+async def test_a_late_read_of_an_old_state_does_not_replace_the_end(world):
+    task, slow = world.store.add("job"), Client()
+    begun = await watch(world, task, slow)
+    slow.has_room = False
+    await put(task, STARTED)
+    world.reads.parking = True
+    late = asyncio.ensure_future(get_hub().read(begun.task))
+    await ticks()
+    world.reads.begin(0)
+    world.reads.parking = False
+    await put(task, DONE)
+    world.reads.end(0)
+    assert await late == DONE
+    slow.has_room = True
+    slow.watches.resume()
+    assert slow.told() == [("SUCCESS", None)]
+
+
+@clockless
 async def test_the_next_frame_of_a_stream_takes_the_place_of_the_first(world):
     task, client = world.store.add("job"), Client()
     for stream in ("tasks", "tasks", "others"):
@@ -168,4 +195,28 @@ async def test_one_who_gives_up_does_not_end_it_for_others(world):
     assert client.told() == [("STARTED", None)]
     client.watches.close()
     await ticks()
+    assert not world.left_behind()
+
+
+@clockless
+async def test_who_has_gone_is_not_kept_by_those_who_stay(world):
+    task, client = world.store.add("job"), Client()
+    first, second = [await watch(world, task, client) for _ in range(2)]
+    first.close()
+    first.close()
+    assert second.task.listeners == {second.tell}
+    second.close()
+    await ticks()
+    assert not world.left_behind()
+
+
+@clockless
+async def test_nothing_is_read_for_those_who_have_gone(world):
+    task, client = world.store.add("job"), Client()
+    begun = await watch(world, task, client)
+    world.reads.parking = True
+    get_hub().hear(task.put(STARTED))
+    begun.close()
+    await ticks()
+    assert not world.reads.parked
     assert not world.left_behind()
