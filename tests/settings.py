@@ -3,7 +3,8 @@
 Both read the same environment, so both are on the same database and the same channel layer:
 
 TEST_DB, TEST_LAYER   `sqlite` or `postgres`; `memory` or `redis`; for one app server the layer may
-                      be `redis-py-defaults` (with its read timeout), `fails` or `hangs` as well
+                      be `redis-py-defaults` (with its read timeout), `redis-pubsub`,
+                      `redis-drops` (every second message), `fails` or `hangs` as well
 TEST_DIRECTORY, TEST_DB_HOST, TEST_DB_PORT, TEST_DB_USER, TEST_REDIS_URL
                       where these are; set by tests/plugin.py
 TEST_DB_NAME, TEST_DB_OTHER_NAME
@@ -106,6 +107,15 @@ elif os.environ.get("TEST_LAYER") == "redis-py-defaults":
     CHANNEL_LAYERS = {
         "default": {**redis_layer(), "CONFIG": {"hosts": [os.environ["TEST_REDIS_URL"]]}}
     }
+elif os.environ.get("TEST_LAYER") == "redis-pubsub":
+    CHANNEL_LAYERS = {
+        "default": {
+            **redis_layer(),
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        }
+    }
+elif os.environ.get("TEST_LAYER") == "redis-drops":
+    CHANNEL_LAYERS = {"default": {**redis_layer(), "BACKEND": "tests.faults_layers.DroppingLayer"}}
 elif os.environ.get("TEST_LAYER") in ("fails", "hangs"):
     mode = {"mode": os.environ["TEST_LAYER"]}
     CHANNEL_LAYERS = {"default": {"BACKEND": "tests.live_layers.TroubledLayer", "CONFIG": mode}}

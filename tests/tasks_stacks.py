@@ -1,7 +1,7 @@
 """The parts that tasks need, put together: brokers, result backends, workers, app servers."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +11,25 @@ from tests.servers import AppServer, CeleryWorker, RabbitServer, RedisServer, Se
 
 @dataclass
 class Stack:
-    """A running server with a worker; `env` is what both have in common."""
+    """A running server with a worker; `env` is what both have in common.
+
+    `redis` has the channel layer; `broker` and `results` may be the same server.
+    """
 
     server: AppServer
     env: dict[str, str]
     directory: Path
     worker: CeleryWorker | None = None
     redis: RedisServer | None = None
-    rabbit: RabbitServer | None = None
+    broker: Server | None = None
+    results: RedisServer | None = None
     gates: int = 0
+
+    @property
+    def parts(self) -> list[Server]:
+        """In the order in which they need each other."""
+        parts = (self.redis, self.broker, self.results, self.server, self.worker)
+        return [part for part in parts if part is not None]
 
     @property
     def url(self) -> str:
@@ -47,21 +57,26 @@ class Stacks:
         kind: str = "uvicorn",
         heartbeat: float = 2,
         env: dict[str, str] | None = None,
+        channels_api: Mapping[str, object] | None = None,
         fresh: bool = False,
     ) -> Stack:
         """`embedded`, or broker and pool: `redis-prefork`, `redis-threads`, `rabbit-prefork`...
 
-        `fresh` makes one that nobody else has, for tests that kill its parts.
+        `apart-prefork` has a Redis each for the layer, the broker and the results.
+        `channels_api` are settings beside HEARTBEAT. `fresh` makes one that nobody else has, for
+        tests that kill its parts.
         """
-        key = (name, kind, heartbeat, tuple(sorted((env or {}).items())))
+        settings = {"HEARTBEAT": heartbeat, **(channels_api or {})}
+        key = (name, kind, *sorted((env or {}).items()), *sorted(settings.items()))
         if fresh or key not in self._made:
-            stack = self._make(name, kind, heartbeat, env or {})
+            stack = self._make(name, kind, settings, env or {})
             if fresh:
                 return stack
             self._made[key] = stack
         stack = self._made[key]
-        if stack.worker is not None and not stack.worker.running:
-            stack.worker.start()
+        for part in stack.parts:  # a test may have killed it to see what happens
+            if not part.running:
+                part.start()
         return stack
 
     def start(self, server: Server) -> Server:
@@ -71,32 +86,36 @@ class Stacks:
         return server
 
     def close(self) -> None:
+        # All workers at once: each takes a while.
+        for server in self._servers:
+            if isinstance(server, CeleryWorker) and server.running:
+                server.process.send_signal(server.stop_signal)
         for server in reversed(self._servers):
             server.close()
 
-    def _make(self, name: str, kind: str, heartbeat: float, env: dict[str, str]) -> Stack:
+    def _make(self, name: str, kind: str, settings: dict, env: dict[str, str]) -> Stack:
         if name == "embedded":
-            settings = {"EMBEDDED_WORKER": True, "HEARTBEAT": heartbeat}
             own = {"TEST_DEBUG": "1", "TEST_LAYER": "memory", **env}
+            settings = {"EMBEDDED_WORKER": True, **settings}
             server = self._app_server(kind, env=own, channels_api=settings)
             return Stack(server, own, self._directory)
         broker, pool = name.split("-")
         require_program("redis-server")
-        redis = self.start(RedisServer())
-        address = redis.url.removesuffix("/0")
+        redis = broker_server = results = self.start(RedisServer())
+        if broker == "apart":
+            broker_server, results = self.start(RedisServer()), self.start(RedisServer())
         own = {
             "TEST_LAYER": "redis",
             "TEST_REDIS_URL": redis.url,
-            "TEST_BROKER": f"{address}/1",
-            "TEST_RESULTS": f"{address}/2",
+            "TEST_BROKER": f"{broker_server.url.removesuffix('/0')}/1",
+            "TEST_RESULTS": f"{results.url.removesuffix('/0')}/2",
         }
-        rabbit = None
         if broker == "rabbit":
             require_program("rabbitmq-server")
-            rabbit = self.start(RabbitServer())
-            own["TEST_BROKER"] = rabbit.url
+            broker_server = self.start(RabbitServer())
+            own["TEST_BROKER"] = broker_server.url
         own |= env
-        server = self._app_server(kind, env=own, channels_api={"HEARTBEAT": heartbeat})
+        server = self._app_server(kind, env=own, channels_api=settings)
         # The databases that pytest-django made, not the project's own.
         worker = self.start(CeleryWorker(pool, env={**server.env}))
-        return Stack(server, own, self._directory, worker, redis, rabbit)
+        return Stack(server, own, self._directory, worker, redis, broker_server, results)

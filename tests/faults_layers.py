@@ -1,0 +1,18 @@
+"""A channel layer through Redis that loses messages."""
+
+from typing import Any
+
+from channels_redis.core import RedisChannelLayer
+
+
+class DroppingLayer(RedisChannelLayer):
+    """Drops every second message of the process that sends, and tells nobody."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._sends = 0
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        self._sends += 1
+        if self._sends % 2:
+            await super().group_send(group, message)
