@@ -139,15 +139,20 @@ async def test_the_end_of_a_socket_leaves_nothing_behind(stack, client):
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
 async def test_a_socket_that_ends_while_its_tasks_begin(stacks, kind):
     stack = stacks.get("embedded", kind=kind)
+    gate = stack.gate()
     async with SocketClient(stack.url) as client:
         for _ in range(3):
             async with SocketClient(stack.url) as gone:
-                for number in range(6):
-                    data = {"number": number, "wait": "/"}
+                for _ in range(6):
+                    data = {"number": 4, "wait": str(gate)}
                     await gone.send("wire", "sync_to_async_aside", data=data)
-                    await gone.send("work", "start_async", data=data)
+                    data = {"task": "double", "args": [4, str(gate)]}
+                    await gone.send("work", "start", data=data)
+                # Some have begun, others are about to.
+                await gone.receive()
                 gone.socket.transport.abort()
         await holds_nothing(client)
+    gate.touch()
 
 
 async def http(client, action, request_id="r", stream="work-http", **data):

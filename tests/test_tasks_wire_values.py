@@ -78,7 +78,7 @@ async def test_a_failure_that_the_task_has_stored_itself(stack, client):
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
 async def test_errors_that_no_frame_can_hold(stacks, kind):
-    """Daphne would close the socket. The embedded worker has DEBUG: the text would be shown."""
+    """Daphne would not send it. The embedded worker has DEBUG: the text would be shown."""
     async with SocketClient(stacks.get("embedded", kind=kind).url) as client:
         for what in ("large detail", "large"):
             task = await begin(client, task="give_up", args=[what])
