@@ -1,4 +1,4 @@
-"""What `import channels_api` costs beyond Django REST framework: `python -m tests.benchmarks.imports`.
+"""What importing channels_api costs beyond DRF: `python -m tests.benchmarks.imports`.
 
 Of each module the fastest of several fresh processes counts, under `-X importtime`: what a busy
 machine adds is noise. Celery and Redis must not be imported.

@@ -1,9 +1,9 @@
 """Tasks through channels_api: from a state to its frame, CPU of the worker, tasks per second.
 
-`python -m tests.benchmarks.tasks [rounds]` starts Redis, a worker with two processes and uvicorn,
-and prints a table after about a minute. Machines differ, and days: what counts are the ratios to
-the same tasks published by a plain script, with no handler and so without any mark of ours, in
-the same rounds.
+`python -m tests.benchmarks.tasks [seconds]` starts Redis, a worker with two processes and uvicorn,
+and prints a table after about a minute: no round begins after so many seconds. Machines differ,
+and days: what counts are the ratios to the same tasks published by a plain script, with no handler
+and so without any mark of ours, in the same rounds.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from tests.benchmarks.clients import Heard, by_script, over_sockets
 from tests.benchmarks.measures import cpu_seconds, percentile, print_table, spread
 from tests.benchmarks.parts import Parts, embedded, prefork
 
-ROUNDS = 4
+SECONDS = 40.0
 # Tasks of a round. Those of three states are slow on purpose: each state is told alone.
 STEPS, PAUSE = 100, 0.03
 SHORT = 1000
@@ -157,24 +157,27 @@ def print_report(measured: Measured) -> None:
     )
     sys.stdout.write("\n")
     print_table(
-        [("costs", "over sockets", "bare", "more", "ratio")]
-        + cost_rows("three states", measured.steps, measured.bare_steps)
-        + cost_rows("short", measured.short, measured.bare_short)
-        + rate_rows(measured.short, measured.bare_short)
+        [
+            ("costs", "over sockets", "bare", "more", "ratio"),
+            *cost_rows("three states", measured.steps, measured.bare_steps),
+            *cost_rows("short", measured.short, measured.bare_short),
+            *rate_rows(measured.short, measured.bare_short),
+        ]
     )
 
 
-def main(rounds: int) -> None:
+def main(seconds: float) -> None:
     """Warm up, measure, print."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     measured = Measured()
     with prefork() as parts, embedded() as alone:
         asyncio.run(over_sockets(parts.url, "short", 1, 50, window=8))
         asyncio.run(over_sockets(alone.url, "short", 1, 50, window=8))
-        for _ in range(rounds):
+        end = time.monotonic() + seconds
+        while not measured.delays or time.monotonic() < end:
             measure_round(parts, alone, measured)
     print_report(measured)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)
