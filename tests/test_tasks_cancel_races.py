@@ -35,7 +35,6 @@ async def test_all_agree_on_the_end_of_what_is_cancelled_as_it_ends(stacks, name
     # The last is a cancel that was answered while the task ran: it came to its end before anybody
     # could end it. The store and the watchers agree in each round, or there were no count.
     assert ends.keys() <= {(400, "SUCCESS"), (410, "REVOKED"), (410, "SUCCESS")}, ends
-    assert ends[400, "SUCCESS"] > ends[410, "SUCCESS"]
 
 
 class Rounds:
