@@ -1,5 +1,6 @@
-"""A channel layer through Redis that loses messages."""
+"""Channel layers through Redis that lose messages, or take their time."""
 
+import asyncio
 from typing import Any
 
 from channels_redis.core import RedisChannelLayer
@@ -16,3 +17,11 @@ class DroppingLayer(RedisChannelLayer):
         self._sends += 1
         if self._sends % 2:
             await super().group_send(group, message)
+
+
+class SlowLayer(RedisChannelLayer):
+    """Takes a while for each message."""
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        await asyncio.sleep(0.2)
+        await super().group_send(group, message)

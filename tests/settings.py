@@ -4,7 +4,8 @@ Both read the same environment, so both are on the same database and the same ch
 
 TEST_DB, TEST_LAYER   `sqlite` or `postgres`; `memory` or `redis`; for one app server the layer may
                       be `redis-py-defaults` (with its read timeout), `redis-pubsub`,
-                      `redis-drops` (every second message), `fails` or `hangs` as well
+                      `redis-drops` (every second message), `redis-slow`, `fails` or `hangs` as
+                      well
 TEST_DIRECTORY, TEST_DB_HOST, TEST_DB_PORT, TEST_DB_USER, TEST_REDIS_URL
                       where these are; set by tests/plugin.py
 TEST_DB_NAME, TEST_DB_OTHER_NAME
@@ -114,8 +115,9 @@ elif os.environ.get("TEST_LAYER") == "redis-pubsub":
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         }
     }
-elif os.environ.get("TEST_LAYER") == "redis-drops":
-    CHANNEL_LAYERS = {"default": {**redis_layer(), "BACKEND": "tests.faults_layers.DroppingLayer"}}
+elif os.environ.get("TEST_LAYER") in ("redis-drops", "redis-slow"):
+    name = {"redis-drops": "DroppingLayer", "redis-slow": "SlowLayer"}[os.environ["TEST_LAYER"]]
+    CHANNEL_LAYERS = {"default": {**redis_layer(), "BACKEND": f"tests.faults_layers.{name}"}}
 elif os.environ.get("TEST_LAYER") in ("fails", "hangs"):
     mode = {"mode": os.environ["TEST_LAYER"]}
     CHANNEL_LAYERS = {"default": {"BACKEND": "tests.live_layers.TroubledLayer", "CONFIG": mode}}

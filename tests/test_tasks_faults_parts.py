@@ -120,6 +120,14 @@ async def test_results_that_can_not_be_read_hold_up_nothing_else(stack, trouble)
         )
 
 
+async def test_tasks_are_begun_while_there_are_no_results(stack):
+    async with SocketClient(stack.url) as client:
+        with away(stack.results):
+            task = await begin(client, "double", 4)
+        *_, last = await follow(client, timeout=20)
+        assert last == succeeded("work", "start", "request-1", task, 8)
+
+
 @BOTH
 async def test_who_asks_for_states_that_can_not_be_read_is_told_and_keeps_nobody_waiting(
     stack, trouble

@@ -69,9 +69,12 @@ async def test_an_idle_socket_hears_although_redis_py_gives_up_reading(stacks, u
 
 
 async def test_a_killed_process_and_those_forked_after_it_are_rung_for(stacks, url):
-    """The process that forks them has rung before, for the one that was killed."""
+    """The process that forks them has rung before, for the one that was killed.
+
+    Each of them ends after its task, before the layer has taken its rings.
+    """
     stack = stacks.get("redis-prefork")
-    start_worker(stacks, stack, "once", "--max-tasks-per-child=1")
+    start_worker(stacks, stack, "once", "--max-tasks-per-child=1", TEST_LAYER="redis-slow")
     gate = stack.gate()
     async with SocketClient(url) as client:
         task = await begin(client, "die", str(gate), queue="once")
