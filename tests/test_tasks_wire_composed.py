@@ -109,3 +109,9 @@ async def test_another_socket_comes_to_the_same_count(stack, client, kind):
         second.touch()
         for each in (task, again):
             assert set(await each.ends(200, "SUCCESS", result=result)) <= LATE
+
+
+async def test_a_refusal_in_a_chord_is_told_as_what_it_is(client):
+    """Celery itself keeps no more than a text of it for the body."""
+    task = await begin(client, "compose", kind="refused_chord")
+    await task.ends(500, "FAILURE", [{"year": ["No such year."]}])

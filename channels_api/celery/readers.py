@@ -132,13 +132,20 @@ class GroupReader:
 
     def _final(self) -> TaskState:
         if self._failed:
-            task_id = self._failed[0]
-            return TaskState(
-                states.FAILURE, errors=errors_of(read_meta(task_id)["result"], task_id)
-            )
+            return self.failure()
         if self._revoked:
             return TaskState(states.REVOKED)
         return TaskState(states.SUCCESS, result=plain(self.results(), settings.MAX_REPLY_BYTES))
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a member is known to have failed."""
+        return bool(self._failed)
+
+    def failure(self) -> TaskState:
+        """The failure of the first member that is known to have failed."""
+        task_id = self._failed[0]
+        return TaskState(states.FAILURE, errors=errors_of(read_meta(task_id)["result"], task_id))
 
     def results(self) -> list[Any]:
         """What the members gave, in their order."""
@@ -158,6 +165,8 @@ class ChordReader:
 
     def read(self, everything: bool) -> TaskState:
         state = self._body.read(everything)
+        if state.name == states.FAILURE:
+            return self._failure(state)
         if state.name != states.PENDING:
             return state
         header = self._header.read(everything)
@@ -166,6 +175,11 @@ class ChordReader:
         # All of it is done, and the body is yet to begin, or to be told that it can't.
         total = len(self._header.members)
         return TaskState("PROGRESS", meta={"completed": total, "total": total})
+
+    def _failure(self, state: TaskState) -> TaskState:
+        # A member's failure is stored for the body as Celery's ChordError, which says little.
+        self._header.read(everything=True)
+        return self._header.failure() if self._header.has_failed else state
 
 
 def _member_ids(group: GroupResult) -> list[str]:
