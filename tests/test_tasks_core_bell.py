@@ -9,15 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels_api.background import bell
-from channels_api.background.bell import (
-    PACE,
-    START_PACE,
-    Pacer,
-    Ring,
-    from_message,
-    group_of,
-    to_message,
-)
+from channels_api.background.bell import PACE, Pacer, Ring, from_message, group_of, to_message
 from tests.live_world import clockless
 
 
@@ -105,27 +97,6 @@ async def test_tasks_have_a_pace_each(make_pacer):
     for task in range(5):
         pacer.offer(ring("PROGRESS", task, f"task-{task}"))
     assert [number for _, _, number in sent] == [0, 1, 2, 3, 4]
-
-
-@clockless
-async def test_of_many_short_tasks_the_starts_are_rung_only_now_and_then(make_pacer):
-    pacer, sent = make_pacer()
-    for task in range(20):
-        pacer.offer(ring("STARTED", task, f"task-{task}"))
-        await asyncio.sleep(START_PACE / 10)
-        pacer.offer(ring("SUCCESS", task, f"task-{task}"))
-    started = [number for _, state, number in sent if state == "STARTED"]
-    assert started in ([0, 10], [0, 11])
-    assert [number for _, state, number in sent if state == "SUCCESS"] == list(range(20))
-
-
-@clockless
-async def test_the_start_of_a_task_that_goes_on_is_rung_all_the_same(make_pacer):
-    pacer, sent = make_pacer()
-    for task in range(3):
-        pacer.offer(ring("STARTED", task, f"task-{task}"))
-    await asyncio.sleep(1)
-    assert sorted(sent) == [(0.0, "STARTED", 0), (PACE, "STARTED", 1), (PACE, "STARTED", 2)]
 
 
 @pytest.mark.parametrize("last", ["SUCCESS", "FAILURE", "REVOKED", "IGNORED", "RETRY", "PROGRESS"])

@@ -10,16 +10,13 @@ from typing import Any, NamedTuple
 
 from ..layers.sender import Message, get_sender, layer_between_processes
 from ..logs import log_sometimes
-from .states import FINAL, STARTED
+from .states import FINAL
 
 # The message type is never dispatched: the hub reads the messages itself.
 MESSAGE_TYPE = "channels_api.task"
 # Seconds between two rings for a state that only changes its meta: ten frames a second are more
 # than anybody can see.
 PACE = 0.1
-# Seconds after a start that was rung in which others of the process wait for PACE: of many short
-# tasks only the ends are rung. A layer hands over no more than some hundred messages a second.
-START_PACE = 0.05
 
 
 class Ring(NamedTuple):
@@ -61,7 +58,6 @@ class Pacer:
     def __init__(self) -> None:
         self.sender = get_sender()
         self._slots: dict[str, _Slot] = {}
-        self._started_at = float("-inf")
 
     def offer(self, ring: Ring) -> None:
         """Take a ring; the last one of a state is always sent."""
@@ -72,20 +68,9 @@ class Pacer:
                 return
             slot.timer.cancel()
             del self._slots[ring.task_id]
-        waits = slot is None and ring.state == STARTED and self._is_soon_after_a_start()
-        if not waits:
-            self.sender.put([to_message(ring)])
+        self.sender.put([to_message(ring)])
         if ring.state not in FINAL:
-            slot = _Slot(ring.state, self._call_late(ring.task_id))
-            slot.waiting = to_message(ring) if waits else None
-            self._slots[ring.task_id] = slot
-
-    def _is_soon_after_a_start(self) -> bool:
-        now = self.sender.loop.time()
-        if now - self._started_at < START_PACE:
-            return True
-        self._started_at = now
-        return False
+            self._slots[ring.task_id] = _Slot(ring.state, self._call_late(ring.task_id))
 
     def _call_late(self, task_id: str) -> asyncio.TimerHandle:
         return self.sender.loop.call_later(PACE, self._late, task_id)
