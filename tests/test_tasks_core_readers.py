@@ -246,15 +246,26 @@ def test_a_chord_is_its_header_and_then_its_body():
     assert read_result(reference) == 3
 
 
-def test_a_failed_header_is_told_by_the_body():
+def test_a_chord_fails_when_its_body_says_so_and_as_its_member_did():
     group, ids = make_group(2)
     reference = replace(group, task_id=new_id())
-    for task in ids:
-        store(task, "FAILURE", ValueError("secret"))
+    store(ids[0], "SUCCESS")
+    store(ids[1], "FAILURE", ValidationError("no"))
     assert make_reader(reference).read(everything=True) == progress(2, 2)
     store(reference.task_id, "FAILURE", ValueError("secret"))
     state = make_reader(reference).read(everything=True)
-    assert (state.name, state.errors[1]) == ("FAILURE", {"error_id": reference.task_id})
+    assert state == TaskState("FAILURE", errors=["no"])
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_body_that_fails_by_itself_is_told_also_without_its_header(is_stored):
+    """The header is stored when the chord begins, and so forgotten before the body."""
+    group, ids = make_group(2, save=is_stored)
+    for task in ids:
+        store(task, "SUCCESS")
+    reference = replace(group, task_id=store(new_id(), "FAILURE", ValueError("secret")))
+    state = make_reader(reference).read(everything=True)
+    assert state == TaskState("FAILURE", errors=["Task failed", {"error_id": reference.task_id}])
 
 
 # What the backend does not hold any more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import deque
 from typing import Any
@@ -178,7 +179,9 @@ class ChordReader:
 
     def _failure(self, state: TaskState) -> TaskState:
         # A member's failure is stored for the body as Celery's ChordError, which says little.
-        self._header.read(everything=True)
+        # NotFound: the header was stored before the body, and may be forgotten by now.
+        with contextlib.suppress(NotFound):
+            self._header.read(everything=True)
         return self._header.failure() if self._header.has_failed else state
 
 
