@@ -117,7 +117,7 @@ async def test_what_is_no_id_finds_nothing_even_for_the_owner(stack, world):
 
 
 ODD = [None, True, 0, -1, 2**63 - 1, 1.5, "", " ", ":", "\x00", "é:ü", "😀", "x" * 60_000]
-ODD += [[], {}, ["a"], {"a": 1}, [[[]]], {"pk": "a"}]
+ODD += [[], {}, [":"], {":": 1}, ["a"], {"a": 1}, [[[]]], {"pk": "a"}]
 
 
 async def test_values_that_are_no_text_are_no_ids(stack, world):

@@ -125,6 +125,8 @@ anything = st.recursive(
 
 @given(anything | st.text(alphabet=st.characters()) | st.text(":.=-_AZaz09"))
 @example("\ud800:\ud800")
+@example([":"])
+@example({":": 1})
 @example("::")
 @example(":" * 60_000)
 @example("A" * 1_000_000 + ":x")
