@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from rest_framework.views import exception_handler
 
+from .background.publishing import PublishTimer
 from .background.references import owner_of
 from .background.states import TaskState
 from .background.submission import Submission, submitting
@@ -24,9 +24,6 @@ from .results import atomic_requests, read_result
 from .settings import settings
 from .threads import run_in_thread
 
-# Seconds that a broker has to take a task before the client is told that it can't be reached.
-PUBLISH_TIMEOUT = 2.0
-
 
 class Dispatch(Policies):
     """Runs the action of a frame. Nothing that fails in there leaves it: it becomes a reply."""
@@ -34,10 +31,7 @@ class Dispatch(Policies):
     watches: Any
 
     def __init__(self) -> None:
-        self.submission = Submission(self._publishing)
-        self._answering: asyncio.Task[Any] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_timed = False
+        self.submission = Submission()
         self._after_reply: list[Callable[[], None]] = []
         self._after_refusal: list[Callable[[], None]] = []
         self._refused = False
@@ -64,7 +58,7 @@ class Dispatch(Policies):
 
     async def dispatch(self) -> str:
         """Answer the frame: the reply, encoded. A failure is a reply too."""
-        self._loop, self._answering = asyncio.get_running_loop(), asyncio.current_task()
+        PublishTimer(self.submission)
         try:
             answer = await self._answer(self.available_action)
             return await self._begin(answer) if isinstance(answer, Begun) else answer
@@ -87,27 +81,6 @@ class Dispatch(Policies):
         if task is None:
             return result if isinstance(result, Begun) else self._encode(result)
         return await run_in_thread(self._hand_over, task, owner=self.handshake)
-
-    def _publishing(self) -> None:
-        # In the handler's thread, which can't be ended: a broker that hangs keeps it.
-        if not self._is_timed and self._loop is not None:
-            self._is_timed = True
-            self._loop.call_soon_threadsafe(self._look_again_in, PUBLISH_TIMEOUT)
-
-    def _look_again_in(self, seconds: float) -> None:
-        asyncio.get_running_loop().call_later(seconds, self._check_publishing)
-
-    def _check_publishing(self) -> None:
-        since = self.submission.publishing_since
-        if since is None or self._answering is None or self._answering.done():
-            self._is_timed = False
-            return
-        left = since + PUBLISH_TIMEOUT - time.monotonic()
-        if left > 0:  # that is another task than the one that the timer was set for
-            self._look_again_in(left)
-        else:
-            self.submission.is_given_up = True
-            self._answering.cancel()
 
     def _hand_over(self, result: Any) -> Begun:
         return hand_over(result, self.submission, owner=self.task_owner)

@@ -106,6 +106,7 @@ async def wait_until_final(reference: TaskReference, seconds: float) -> None:
 
     task = await hub.hold(reference, get_engine().make_reader(reference))
     task.listeners.add(listen)
+    listen(task.state)  # somebody else may have been told of the end already
     try:
         hub.look(task, everything=True)
         with contextlib.suppress(asyncio.TimeoutError):

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import math
 import re
-from collections.abc import Collection
 from typing import Any, ClassVar
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
-from django.db import connections, transaction
 from django.urls import reverse
 from django.utils.crypto import salted_hmac
 from rest_framework.decorators import action
@@ -19,6 +13,7 @@ from rest_framework.exceptions import APIException, NotFound, ParseError
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
+from .awaitable import awaitable
 from .background.hooks import add_methods, add_routes, has_row, has_serializer
 from .background.references import TaskReference, owner_of, read_reference
 from .background.states import FAILURE, REVOKED, SUCCESS, TaskState, plain
@@ -31,12 +26,9 @@ from .handover import (
     hand_over,
     start_embedded_worker,
     task_in,
-    wait_until_final,
 )
-from .layers.sender import get_sender
 from .requests import FrameRequest
-from .results import atomic_requests, error_object
-from .threads import close_connections, give_back_thread
+from .results import error_object
 
 # The salt for the name of a view in an id.
 VIEW = "channels_api.view"
@@ -80,7 +72,7 @@ class AsyncResourceMixin:
     def as_view(cls, actions: dict[str, str] | None = None, **initkwargs: Any) -> Any:
         """The view function, with the verbs that routers leave out."""
         parent: Any = super()
-        return _awaitable(parent.as_view(add_routes(actions or {}, initkwargs), **initkwargs))
+        return awaitable(parent.as_view(add_routes(actions or {}, initkwargs), **initkwargs))
 
     @_http_only
     @action(
@@ -139,7 +131,7 @@ class AsyncResourceMixin:
             return _done(method(request, **kwargs))  # a socket: the binding does the rest
         connect_celery()
         start_embedded_worker()
-        submission = Submission()
+        submission = getattr(request, "task_submission", None) or Submission()
         with submitting(submission):
             result = _done(method(request, **kwargs))
         task = task_in(result)
@@ -209,7 +201,7 @@ class AsyncResourceMixin:
     def _held(
         self, request: Any, reference: TaskReference, response: Response, state: TaskState
     ) -> Any:
-        """Have the answer held, if the client prefers that: see `_awaitable`."""
+        """Have the answer held, if the client prefers that: see `awaitable`."""
         seconds = _preferred_wait(request)
         if seconds and not state.is_final:
             response.task_wait = (reference, seconds)  # type: ignore[attr-defined]
@@ -270,46 +262,3 @@ def _preferred_wait(request: Any) -> int:
     """Seconds of `Prefer: wait=N`, up to LONGEST_WAIT; 0 where nothing was preferred."""
     match = re.search(r"(?:^|[,;\s])wait=(\d{1,9})", request.headers.get("Prefer", ""))
     return min(int(match[1]), LONGEST_WAIT) if match else 0
-
-
-def _awaitable(view: Any) -> Any:
-    """A view as a coroutine, so that an answer can be held without a thread that waits with it."""
-
-    @functools.wraps(view)
-    async def awaitable(request: Any, *args: Any, **kwargs: Any) -> Any:
-        response = await sync_to_async(_in_transaction)(view, without, request, *args, **kwargs)
-        wait = getattr(response, "task_wait", None)
-        if wait is not None:
-            reference, seconds = wait
-            give_back_thread()
-            await _wait(request, reference, seconds)
-            settle = response.renderer_context["view"]._settle  # noqa: SLF001
-            await sync_to_async(settle)(response, reference, seconds)
-        return response
-
-    # Django refuses an async view where ATOMIC_REQUESTS is set; the sync part has its transaction,
-    # but for the databases that the viewset itself leaves out.
-    without = frozenset(vars(awaitable).pop("_non_atomic_requests", ()))
-    for alias in connections:
-        transaction.non_atomic_requests(alias)(awaitable)
-    return awaitable
-
-
-async def _wait(request: Any, reference: TaskReference, seconds: float) -> None:
-    waiting = wait_until_final(reference, seconds)
-    if isinstance(request, ASGIRequest):
-        await waiting
-    else:
-        # Under WSGI each request has an event loop of its own, and Redis' layer is heard in one.
-        loop = get_sender().loop
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(waiting, loop))
-
-
-def _in_transaction(
-    view: Any, without: Collection[str], request: Any, *args: Any, **kwargs: Any
-) -> Any:
-    with atomic_requests(without):
-        response = view(request, *args, **kwargs)
-    if hasattr(response, "task_wait"):
-        close_connections()  # that of the user's session, for one: nobody needs it for so long
-    return response

@@ -19,7 +19,8 @@ DEFAULTS: dict[str, Any] = {
     # REST_FRAMEWORK["DEFAULT_PERMISSION_CLASSES"], so that a locked REST API stays locked.
     "DEFAULT_PERMISSION_CLASSES": None,
     # Threads for sync actions, and so database connections, of one process; one more serves
-    # subscriptions only, one the states of tasks, one what cancels them. 0: Django's thread-sensitive thread, for tests inside TestCase.
+    # subscriptions only, one the states of tasks, one what cancels them. 0: Django's
+    # thread-sensitive thread, for tests inside TestCase.
     "THREADS": min(32, (os.cpu_count() or 1) + 4),
     # Bytes of one incoming frame; more is answered with 413 and not parsed.
     "MAX_FRAME_BYTES": 65_536,

@@ -7,6 +7,8 @@ import pytest
 from asgiref.sync import SyncToAsync
 from django.db import connections
 
+# Before anybody asks for the current Celery app, who would make another one in its place.
+from tests.app.celery_app import app as celery_app  # noqa: F401
 from tests.servers import AppServer
 from tests.tasks_stacks import Stacks
 

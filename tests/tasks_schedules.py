@@ -174,7 +174,6 @@ class Schedule:
                 interest.shown = TaskState()
                 return
             watch = await socket.watches.subscribe("tasks", reference, reader, frame.reply)
-            self.replace(interest)
             try:
                 interest.shown = await get_hub().read(watch.task)
             except BaseException:
@@ -197,6 +196,8 @@ class Schedule:
                 if interest.watch is None:  # cancelled before it began
                     interest.closed = True
                 else:
+                    if interest.subscribes:
+                        self.replace(interest)
                     interest.open()
                 return
 

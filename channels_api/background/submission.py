@@ -26,20 +26,20 @@ class Submission:
     `on_publish` is called in the handler's thread whenever it begins to publish one.
     """
 
-    def __init__(self, on_publish: Callable[[], None] = lambda: None) -> None:
+    def __init__(self) -> None:
         self.job = ""
         self.published: list[str] = []
         self.publishing_since: float | None = None
         # Whether the client was told that the broker does not answer.
         self.is_given_up = False
-        self._on_publish = on_publish
+        self.on_publish: Callable[[], None] = lambda: None
 
     def mark(self, task_id: str) -> Mark:
         """The mark for a task that is being published."""
         self.job = self.job or uuid.uuid4().hex
         self.published.append(task_id)
         self.publishing_since = time.monotonic()
-        self._on_publish()
+        self.on_publish()
         return {"job": self.job, "root": task_id}
 
     def publishing_ended(self) -> None:

@@ -56,12 +56,14 @@ class Watch:
         self._held = True
         self._pending: TaskState | None = None
         self._closed = False
+        self.on_open: Callable[[], None] = lambda: None
         self.on_close: Callable[[], None] = lambda: None
         task.listeners.add(self.tell)
 
     def open(self, shown: TaskState) -> None:
         """The reply has been sent, with this state: others may follow."""
         self._held = False
+        self.on_open()
         if shown.is_final:
             self.close()
             return
@@ -98,66 +100,71 @@ class Watches:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._items: dict[Hashable, Watch] = {}
+        self._items: dict[Watch, None] = {}
+        self._subscribed: dict[Hashable, Watch] = {}
         self._closed = False
 
     async def begin(self, reference: TaskReference, reader: StateReader, reply: MakeReply) -> Watch:
         """Watch a task that an action has begun. It must be opened, or closed."""
-        return await self._add(object(), reference, reader, reply)
+        return await self._add(reference, reader, reply)
 
     async def subscribe(
         self, stream: str, reference: TaskReference, reader: StateReader, reply: MakeReply
     ) -> Watch:
-        """Watch a task by its id; another frame of the stream that does so takes its place.
+        """Watch a task by its id; when it is opened, it takes the place of the stream's older one.
 
         Raises LimitExceeded over `MAX_SUBSCRIPTIONS`.
         """
         key = (stream, reference.task_id)
-        mine = [each for each in self._items if isinstance(each, tuple)]
-        if key not in self._items and len(mine) >= settings.MAX_SUBSCRIPTIONS:
+        if key not in self._subscribed and len(self._subscribed) >= settings.MAX_SUBSCRIPTIONS:
             raise LimitExceeded(
                 f"A socket may have {settings.MAX_SUBSCRIPTIONS} subscriptions to tasks. "
                 "Unsubscribe from one first."
             )
-        return await self._add(key, reference, reader, reply)
+        watch = await self._add(reference, reader, reply)
+        # Not before: a subscribe that fails must not cost the client what it has.
+        watch.on_open = lambda: self._take_place(key, watch)
+        watch.on_close = lambda: self._leave_place(key, watch)
+        return watch
 
     def unsubscribe(self, stream: str, reference: TaskReference) -> None:
         """End what `subscribe` began; nothing happens where there is no such watch."""
-        watch = self._items.get((stream, reference.task_id))
+        watch = self._subscribed.get((stream, reference.task_id))
         if watch is not None:
             watch.close()
 
     def resume(self) -> None:
         """The client has taken what was queued for it."""
-        for watch in list(self._items.values()):
+        for watch in list(self._items):
             watch.resume()
 
     def close(self) -> None:
         """End all of them, and those that are on their way."""
         self._closed = True
-        for watch in list(self._items.values()):
+        for watch in list(self._items):
             watch.close()
 
-    async def _add(
-        self,
-        key: Hashable,
-        reference: TaskReference,
-        reader: StateReader,
-        reply: MakeReply,
-    ) -> Watch:
+    async def _add(self, reference: TaskReference, reader: StateReader, reply: MakeReply) -> Watch:
         hub = get_hub()
         task = await hub.hold(reference, reader)
         watch = Watch(hub, task, reference.sign(), reply, self._sink)
         if self._closed:  # meanwhile: nobody would end it
             watch.close()
             raise NotFound
-        older = self._items.get(key)
-        if older is not None:
-            older.close()
-        self._items[key] = watch
-        watch.on_close = lambda: self._forget(key, watch)
+        self._items[watch] = None
+        watch.on_close = lambda: self._forget(watch)
         return watch
 
-    def _forget(self, key: Hashable, watch: Watch) -> None:
-        if self._items.get(key) is watch:
-            del self._items[key]
+    def _forget(self, watch: Watch) -> None:
+        self._items.pop(watch, None)
+
+    def _take_place(self, key: Hashable, watch: Watch) -> None:
+        older = self._subscribed.get(key)
+        if older is not None:
+            older.close()
+        self._subscribed[key] = watch
+
+    def _leave_place(self, key: Hashable, watch: Watch) -> None:
+        self._forget(watch)
+        if self._subscribed.get(key) is watch:
+            del self._subscribed[key]

@@ -1,0 +1,47 @@
+"""A broker that does not answer: who waits for a handler is told, although its thread hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from .submission import Submission
+
+# Seconds that a broker has to take a task before the client is told that it can't be reached.
+PUBLISH_TIMEOUT = 2.0
+
+
+class PublishTimer:
+    """Cancels the current asyncio task when its handler has been publishing for too long.
+
+    `submission.is_given_up` tells that it was this. The handler itself can't be ended: its thread
+    goes on, and what the broker takes after all is to be cancelled.
+    """
+
+    def __init__(self, submission: Submission) -> None:
+        self._submission = submission
+        self._loop = asyncio.get_running_loop()
+        self._waiting = asyncio.current_task()
+        self._is_set = False
+        submission.on_publish = self._published
+
+    def _published(self) -> None:
+        # In the handler's thread.
+        if not self._is_set:
+            self._is_set = True
+            self._loop.call_soon_threadsafe(self._look_in, PUBLISH_TIMEOUT)
+
+    def _look_in(self, seconds: float) -> None:
+        self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        since = self._submission.publishing_since
+        if since is None or self._waiting is None or self._waiting.done():
+            self._is_set = False
+            return
+        left = since + PUBLISH_TIMEOUT - time.monotonic()
+        if left > 0:  # that is another task than the one that the timer was set for
+            self._look_in(left)
+        else:
+            self._submission.is_given_up = True
+            self._waiting.cancel()
