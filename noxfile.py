@@ -96,25 +96,25 @@ def run_suite(session: nox.Session, *requirements: str, **env: str) -> None:
 
 @nox.session(python=[STEADY], tags=["test"])
 def django52(session: nox.Session) -> None:
-    """Python 3.11, Django 5.2, SQLite, in-memory layer."""
+    """Python 3.11, Django 5.2, SQLite, in-memory layer; a few tests with workers and brokers."""
     if STEADY != "3.11":
         say_at_the_end(f"Python 3.11, which is not here; Django 5.2 ran on Python {STEADY}")
-    run_suite(session, "django~=5.2.0", TEST_DB="sqlite", TEST_LAYER="memory")
+    run_suite(session, "django~=5.2.0", TEST_DB="sqlite", TEST_LAYER="memory", TEST_STACKS="few")
 
 
 @nox.session(python=[NEWEST], tags=["test"])
 def newest(session: nox.Session) -> None:
-    """The newest Python of this machine, the newest Django, SQLite, in-memory layer."""
+    """The newest Python of this machine and Django, SQLite, in-memory layer; few as above."""
     if max(PYTHONS) < (3, 12):
         reason = f"the newest Django, which needs Python 3.12; here, {NEWEST} is the newest"
         say_at_the_end(reason)
         session.skip(reason)
-    run_suite(session, TEST_DB="sqlite", TEST_LAYER="memory")
+    run_suite(session, TEST_DB="sqlite", TEST_LAYER="memory", TEST_STACKS="few")
 
 
 @nox.session(python=[NEWEST], tags=["test"])
 def servers(session: nox.Session) -> None:
-    """The newest Python and Django, with PostgreSQL as database and Redis as channel layer."""
+    """The newest Python and Django, PostgreSQL, Redis; all tests with workers and brokers."""
     missing = missing_programs()
     reason = f"what needs {' and '.join(missing)}; to install: {install_command(*missing)}"
     if missing and os.environ.get("CI") == "true":

@@ -77,6 +77,24 @@ def export(services: contextlib.ExitStack, **variables: str) -> None:
         services.callback(os.environ.pop, name, None)
 
 
+#: Those that run in every session, where TEST_STACKS is `few`.
+FEW = {"test_tasks_wire.py", "test_tasks_http_wire.py"}
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """With TEST_STACKS=few, leave most tests with workers and brokers to another session.
+
+    They bring their own servers, so that for them one session is hardly different from the next.
+    """
+    if os.environ.get("TEST_STACKS", "all") == "all":
+        return
+    left_out = [
+        item for item in items if "stacks" in item.fixturenames and item.path.name not in FEW
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
+
+
 def pytest_report_header() -> str:
     database = os.environ.get("TEST_DB", "sqlite")
     layer = os.environ.get("TEST_LAYER", "memory")

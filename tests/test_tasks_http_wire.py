@@ -1,6 +1,5 @@
 """Tasks over HTTP on real servers and workers: polling, waiting, following; and both doors."""
 
-import asyncio
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from asgiref.sync import sync_to_async
 from django.db import connection
 
 from tests.client import SocketClient
@@ -220,7 +220,7 @@ def test_a_client_that_leaves_is_forgotten(redis_stack):
 
 
 async def test_a_task_of_http_is_watched_and_cancelled_on_the_socket(either_stack):
-    browser, headers = await asyncio.to_thread(log_in)
+    browser, headers = await sync_to_async(log_in)()
     gate, other = either_stack.gate(), either_stack.gate()
     with http(either_stack, **browser) as client:
         watched = begin(client, "double", 4, gate)
@@ -248,7 +248,7 @@ async def test_a_task_of_http_is_watched_and_cancelled_on_the_socket(either_stac
 
 
 async def test_a_task_of_the_socket_is_followed_and_cancelled_over_http(either_stack):
-    browser, headers = await asyncio.to_thread(log_in)
+    browser, headers = await sync_to_async(log_in)()
     gate = either_stack.gate()
     async with SocketClient(either_stack.url, headers=headers) as socket:
         reply = await socket.request("work", "start", data={"task": "double", "args": [4]})

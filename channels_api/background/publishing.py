@@ -43,5 +43,5 @@ class PublishTimer:
         if left > 0:  # that is another task than the one that the timer was set for
             self._look_in(left)
         else:
-            self._submission.is_given_up = True
+            self._submission.give_up()
             self._waiting.cancel()

@@ -45,6 +45,23 @@ class Submission:
     def publishing_ended(self) -> None:
         """The broker has taken the task, or the handler knows that it has not."""
         self.publishing_since = None
+        _hanging.discard(self)
+
+    def give_up(self) -> None:
+        """The client is told that the broker does not answer; the handler's thread waits on."""
+        self.is_given_up = True
+        _hanging.add(self)
+        if self.publishing_since is None:  # it ended just now, in its thread: before the `add`
+            _hanging.discard(self)
+
+
+# Those whose handlers' threads wait for a broker. A set's own methods are safe in threads.
+_hanging: set[Submission] = set()
+
+
+def count_hanging() -> int:
+    """How many threads of this process a broker holds that does not answer."""
+    return len(_hanging)
 
 
 # A context variable: a handler may publish in the thread that it runs in, or in one that asgiref

@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from celery.exceptions import Ignore, TaskRevokedError
+from kombu.exceptions import OperationalError
 
 from ..background import states
 from ..background.bell import Ring
 from ..background.hub import ring
-from ..background.submission import Mark, current_submission
+from ..background.submission import Mark, count_hanging, current_submission
 from ..logs import log_sometimes, logger
+from ..settings import settings
 from .asking import client_waits
 from .marks import is_cancel_key, is_cancelled, mark_of, running_request
 
@@ -101,7 +103,12 @@ class Tracking:
         the results. A `get()` that is called after all begins to listen by itself.
         """
         parent: Any = super()
-        return {} if current_submission() is not None else parent.on_task_call(producer, task_id)
+        if current_submission() is None:
+            return parent.on_task_call(producer, task_id)
+        if count_hanging() >= max(1, settings.THREADS // 2):
+            # Each more would hold one more thread, until no action could run at all.
+            raise OperationalError("The broker does not answer.")
+        return {}
 
     def exception_safe_to_retry(self, exc: Any) -> bool:
         """`result_backend_always_retry` is for workers: a client that waits is told at once."""
