@@ -39,6 +39,7 @@ class TroubledLayer(BaseChannelLayer):
 
     async def group_discard(self, group, channel):
         await self._trouble("group_discard")
+        await asyncio.sleep(0)  # as a layer that takes a moment
         self.groups[group].discard(channel)
 
     async def group_send(self, group, message):

@@ -9,6 +9,7 @@ from channels.layers import get_channel_layer
 
 from channels_api import logs
 from channels_api.layers import sender
+from channels_api.layers.listener import Listener
 from channels_api.live import audience as audience_module
 from channels_api.live import bell, changes, hub
 from channels_api.live import log as log_module
@@ -127,6 +128,39 @@ async def test_one_membership_for_all_subscribers_and_none_after_the_last(layer,
     await settle()
     assert not layer.groups[TOPIC.group]
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@clockless
+async def test_groups_that_are_left_at_the_same_time_are_all_left(layer):
+    """Python 3.12 and newer let the first one clear away while the second one waits."""
+    listener = Listener(lambda message: None)
+    for group in "abc":
+        await listener.join(group)
+    assert {group for group, members in layer.groups.items() if members} == set("abc")
+    await asyncio.gather(*(listener.leave(group) for group in "abc"))
+    await settle()
+    assert not any(layer.groups.values())
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@clockless
+async def test_a_group_that_is_left_after_an_outage_is_left(layer):
+    """An outage need not be a restart: the layer may know the group very well."""
+    listener = Listener(lambda message: None)
+    await listener.join("a")
+    await listener.join("b")
+    layer.mode = "fails"
+    layer.inbox.put_nowait({})
+    await settle()
+    leaving = asyncio.ensure_future(listener.leave("a"))
+    await settle()
+    assert layer.groups["a"]
+    layer.mode = "works"
+    await leaving
+    await settle()
+    assert not layer.groups["a"]
+    assert layer.groups["b"]
+    await listener.leave("b")
 
 
 @clockless

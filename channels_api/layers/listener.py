@@ -29,6 +29,9 @@ class Listener:
         self._hear = hear
         self._wanted: set[str] = set()
         self._joined: set[str] = set()
+        # Those that the layer may have forgotten since.
+        self._unsure: set[str] = set()
+        self._leaving = 0
         self._layer: Any = None
         self._channel = ""
         self._task: asyncio.Task[None] | None = None
@@ -47,11 +50,15 @@ class Listener:
     async def leave(self, group: str) -> None:
         """Stop listening to a group; after the last one nothing of the layer is in use."""
         self._wanted.discard(group)
+        self._leaving += 1
         if self._task is not None:
             await self._try_to_settle()
-        if not self._wanted and self._task is not None:
+        self._leaving -= 1
+        # Not while another one waits for its turn: it needs to know what was joined, and as whom.
+        if not self._wanted and not self._leaving and self._task is not None:
             task, self._task, self._channel = self._task, None, ""
             self._joined.clear()
+            self._unsure.clear()
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
@@ -69,12 +76,14 @@ class Listener:
         async with self._lock:
             if self._wanted and not self._channel:
                 self._channel = await self._layer.new_channel("channels_api")
-            for group in self._wanted - self._joined:
+            for group in self._wanted - (self._joined - self._unsure):
                 await self._layer.group_add(group, self._channel)
                 self._joined.add(group)
+                self._unsure.discard(group)
             for group in self._joined - self._wanted:
                 await self._layer.group_discard(group, self._channel)
                 self._joined.discard(group)
+                self._unsure.discard(group)
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -98,6 +107,6 @@ class Listener:
             # Full jitter, so that the processes of a site don't return to a layer together.
             await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
             pause = min(pause * 2, LONGEST_PAUSE)
-            # A layer that was restarted has forgotten its groups.
-            self._joined.clear()
+            # A layer that was restarted has forgotten its groups; one that was away has not.
+            self._unsure |= self._joined
             settled = await self._try_to_settle()
