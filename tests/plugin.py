@@ -50,6 +50,11 @@ def start_services(services: contextlib.ExitStack) -> None:
     if wanted("TEST_LAYER", "redis", "memory") == "redis" and "TEST_REDIS_URL" not in os.environ:
         redis = services.enter_context(RedisServer())
         export(services, TEST_REDIS_URL=redis.url)
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and "TEST_REDIS_URL" in os.environ:
+        # One database for each: their servers would ring each other for rows that only one has.
+        base = os.environ["TEST_REDIS_URL"].rpartition("/")[0]
+        export(services, TEST_REDIS_URL=f"{base}/{worker.removeprefix('gw')}")
     if wanted("TEST_DB", "postgres", "sqlite") == "postgres" and "TEST_DB_HOST" not in os.environ:
         postgres = services.enter_context(PostgresServer())
         export(
