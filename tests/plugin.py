@@ -83,7 +83,7 @@ def export(services: contextlib.ExitStack, **variables: str) -> None:
 
 
 #: Those that run in every session, where TEST_STACKS is `few`.
-FEW = {"test_tasks_wire.py", "test_tasks_http_wire.py"}
+FEW = {"test_tasks_wire.py"}
 
 
 def pytest_collection_modifyitems(config, items) -> None:
