@@ -9,7 +9,7 @@ from django.db import connections
 
 # Before anybody asks for the current Celery app, who would make another one in its place.
 from tests.app.celery_app import app as celery_app  # noqa: F401
-from tests.servers import AppServer
+from tests.servers import AppServer, close_all
 from tests.tasks_stacks import Stacks
 
 APPLICATION = "tests.app.asgi:application"
@@ -69,8 +69,7 @@ def app_server(django_db_setup) -> Iterator[Callable[..., AppServer]]:
         return running[key]
 
     yield get
-    for server in running.values():
-        server.close()
+    close_all(running.values())
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.plugin import require_program
-from tests.servers import AppServer, CeleryWorker, RabbitServer, RedisServer, Server
+from tests.servers import AppServer, CeleryWorker, RabbitServer, RedisServer, Server, close_all
 
 
 @dataclass
@@ -86,12 +86,10 @@ class Stacks:
         return server
 
     def close(self) -> None:
-        # All workers at once: each takes a while.
-        for server in self._servers:
-            if isinstance(server, CeleryWorker) and server.running:
-                server.process.send_signal(server.stop_signal)
-        for server in reversed(self._servers):
-            server.close()
+        workers = [each for each in self._servers if isinstance(each, CeleryWorker)]
+        close_all(workers)
+        # Nobody talks to these any more.
+        close_all(each for each in self._servers if each not in workers)
 
     def _make(self, name: str, kind: str, settings: dict, env: dict[str, str]) -> Stack:
         if name == "embedded":
