@@ -82,8 +82,10 @@ def export(services: contextlib.ExitStack, **variables: str) -> None:
         services.callback(os.environ.pop, name, None)
 
 
-#: Those that run in every session, where TEST_STACKS is `few`.
+#: Those that run in every session, where TEST_STACKS is `few`; and those that don't although they
+#: need no stack.
 FEW = {"test_tasks_wire.py"}
+LEFT_OUT = {"test_tasks_http_wsgi.py", "test_servers.py"}
 
 
 def pytest_collection_modifyitems(config, items) -> None:
@@ -94,7 +96,10 @@ def pytest_collection_modifyitems(config, items) -> None:
     if os.environ.get("TEST_STACKS", "all") == "all":
         return
     left_out = [
-        item for item in items if "stacks" in item.fixturenames and item.path.name not in FEW
+        item
+        for item in items
+        if item.path.name in LEFT_OUT
+        or ("stacks" in item.fixturenames and item.path.name not in FEW)
     ]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in set(left_out)]
