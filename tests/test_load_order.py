@@ -172,11 +172,14 @@ class TestLimits:
 
     async def test_streams_take_turns_in_a_full_socket(self, app_server, server, connect, door):
         """A stream with a long queue does not keep another one waiting until it is empty."""
-        small = app_server(server.kind, channels_api={"MAX_IN_FLIGHT": 1, "MAX_QUEUED": 9})
+        small = app_server(server.kind, channels_api={"MAX_IN_FLIGHT": 1, "MAX_QUEUED": 4})
         client = await connect(small)
         for name in ("a0", "a1", "a2", "a3"):
             await hold(client, "load-a", door, name)
         await hold(client, "load-b", door, "b0")
+        # One too many: its refusal tells that those before it are there.
+        await hold(client, "load-b", door, "b1")
+        assert "b1" in await replies(client, 1)
         door.open()
         assert list(await replies(client, 5)) == ["a0", "b0", "a1", "a2", "a3"]
 
