@@ -17,7 +17,9 @@ class ChannelsAPIConfig(AppConfig):
         from . import checks  # noqa: F401
         from .handover import connect_celery
         from .live.changes import connect_watched
+        from .live.users import watch_users
 
         autodiscover_modules("bindings")
+        watch_users()
         connect_watched()
         connect_celery()

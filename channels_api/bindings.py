@@ -101,7 +101,8 @@ class ResourceBindingBase(Dispatch):
 
     def _prepare(self, action: Action) -> None:
         self.action = self._view_action(action)
-        self.detail = action.detail
+        # A subscription to all rows is one to a list.
+        self.detail = action.detail and self.action != "list"
         for name, value in action.overrides.items():
             setattr(self, name, value)
 

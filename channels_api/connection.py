@@ -13,7 +13,7 @@ from .background.watches import Watches
 from .bindings import ResourceBindingBase
 from .exceptions import ActionTimeout, CloseCode, FrameError, LimitExceeded, error_reply
 from .limits import BAD_FRAMES, LARGE_FRAMES, REFUSED_FRAMES, Strikes, TokenBucket
-from .live.subscription import Subscriptions
+from .live.subscriptions import Subscriptions
 from .logs import logger
 from .protocol import Reply, RequestFrame, byte_length, parse
 from .requests import Handshake, Scope

@@ -102,6 +102,14 @@ class Overloaded(drf.APIException):
     default_code = "overloaded"
 
 
+class LogUnavailable(drf.APIException):
+    """The log of changes can't be read."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "Changes can't be followed at the moment. Try again later."
+    default_code = "log_unavailable"
+
+
 class TaskFinished(drf.APIException):
     """A task that is done can't be cancelled."""
 

@@ -8,12 +8,9 @@ from typing import Any
 from rest_framework.exceptions import NotFound, ValidationError
 
 from .decorators import detail_action, list_action
-from .live.operations import CREATE, DELETE, UPDATE
-from .live.subscription import EVERY_ACTION
+from .live.wish import read_action, read_wish
 from .readers import BindingReader
 from .threads import run_in_thread
-
-SUBSCRIBED_ACTIONS = (CREATE, UPDATE, DELETE, EVERY_ACTION)
 
 
 class CreateModelMixin:
@@ -98,31 +95,40 @@ class SubscribeModelMixin:
     # The data says what is subscribed: it is no query.
     @detail_action(method="GET", uses_data=False)
     async def subscribe(self: Any, pk: Any = None, data: Any = None, **kwargs: Any) -> Any:
-        action = _subscribed_action(data)
-        reader = await run_in_thread(BindingReader, self, owner=self.handshake)
-        subscription = await self.subscriptions.add(reader, action, _subscribed_row(self.pk))
+        wish, row = read_wish(data), _subscribed_row(self.pk)
+        filters = wish.state.filter if wish.state else None
+        reader = await run_in_thread(BindingReader, self, filters, owner=self.handshake)
+        if wish.state is None:
+            subscription = await self.subscriptions.add(reader, wish.action, row)
+            answer: Any = {"action": wish.action}
+        else:
+            subscription, answer = await self.subscriptions.add_stateful(
+                reader, wish.state, row, self.request_id
+            )
         # Its events come after the reply.
-        self.after_reply(subscription.open, otherwise=partial(self._forget, subscription, action))
-        return {"action": action}, 200
-
-    def _forget(self: Any, subscription: Any, action: str) -> None:
-        if subscription.is_held:  # else it is an older one that goes on
-            self.subscriptions.discard(self.stream, action, _subscribed_row(self.pk))
+        self.after_reply(subscription.open, otherwise=partial(_forget, subscription))
+        return answer, 200
 
     @detail_action(method="GET", uses_data=False)
     async def unsubscribe(self: Any, pk: Any = None, data: Any = None, **kwargs: Any) -> Any:
-        action, row = _subscribed_action(data), _subscribed_row(self.pk)
-        self.subscriptions.discard(self.stream, action, row)
+        if isinstance(data, dict) and "subscription" in data:
+            self.subscriptions.discard_named(self.stream, _subscribed_name(data))
+        else:
+            row = _subscribed_row(self.pk)
+            self.subscriptions.discard((self.stream, row, read_action(data)))
         return {}, 200
 
 
-def _subscribed_action(data: Any) -> str:
-    if not isinstance(data, dict) or "action" not in data:
-        raise ValidationError("action required")
-    action = data["action"]
-    if action not in SUBSCRIBED_ACTIONS:
-        raise ValidationError(f"action must be one of {', '.join(SUBSCRIBED_ACTIONS)}")
-    return str(action)
+def _forget(subscription: Any) -> None:
+    if subscription.is_held:  # else it is an older one that goes on
+        subscription.on_end()
+
+
+def _subscribed_name(data: dict[str, Any]) -> str:
+    name = data["subscription"]
+    if not isinstance(name, str):
+        raise ValidationError({"subscription": ["It must be a string."]})
+    return name
 
 
 def _subscribed_row(pk: Any) -> Any:

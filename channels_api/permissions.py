@@ -56,6 +56,12 @@ def decides_per_object(permission: Any) -> bool:
     return own is not drf.BasePermission.has_object_permission
 
 
+def is_open(permission: Any) -> bool:
+    """Whether a permission class or instance lets everybody do everything, whoever it is."""
+    own = permission if isinstance(permission, type) else type(permission)
+    return own in (AllowAny, drf.AllowAny)
+
+
 def is_built_in(permission: Any) -> bool:
     """Whether a permission class or instance is one of DRF's or of this module.
 

@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NoReturn
 
 from rest_framework.utils.encoders import JSONEncoder
@@ -36,6 +37,12 @@ class RequestFrame:
         return Reply(self.stream, self.action, status, data, errors, self.request_id)
 
 
+class JSONText(str):
+    """JSON that is encoded already: it goes into a frame as it is."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Reply:
     """The answer to one frame; `status` is an HTTP status, `errors` is empty where it went well."""
@@ -52,16 +59,19 @@ class Reply:
         payload = {
             "action": self.action,
             "errors": self.errors,
-            "data": self.data,
             "response_status": self.status,
             "request_id": self.request_id,
         }
+        if isinstance(self.data, JSONText):
+            rest = encode(payload)[1:]
+            return f'{{"stream":{encode(self.stream)},"payload":{{"data":{self.data},{rest}}}'
+        payload["data"] = self.data
         return encode({"stream": self.stream, "payload": payload})
 
 
 @dataclass(frozen=True)
 class Event:
-    """A change of a row, told to a classic subscriber.
+    """A change of a row, told to subscribers.
 
     `data` is the row as JSON text, already encoded, so that it is encoded once for everybody who
     sees the same row; "null" for a row that is gone.
@@ -73,11 +83,36 @@ class Event:
     model: str
     data: str = "null"
 
-    def encode(self) -> str:
-        """The frame's text."""
+    @cached_property
+    def text(self) -> str:
+        """The frame's text, with the four keys of a classic event."""
+        return self._head + "}}"
+
+    def text_with(self, keys: str) -> str:
+        """The frame's text with further keys of the payload, which are encoded already."""
+        return f"{self._head},{keys}}}}}"
+
+    @cached_property
+    def _head(self) -> str:
         return (
             f'{{"stream":{encode(self.stream)},"payload":{{"action":"{self.action}",'
-            f'"pk":{encode(self.pk)},"data":{self.data},"model":"{self.model}"}}}}'
+            f'"pk":{encode(self.pk)},"data":{self.data},"model":"{self.model}"'
+        )
+
+
+@dataclass(frozen=True)
+class Reset:
+    """What a subscription was told is void; `snapshot` is JSON text, to take the place of it."""
+
+    stream: str
+    reason: str
+    snapshot: str
+
+    def text_with(self, keys: str) -> str:
+        """The frame's text, as that of an Event."""
+        return (
+            f'{{"stream":{encode(self.stream)},"payload":{{"action":"reset",'
+            f'"reason":"{self.reason}",{keys},"snapshot":{self.snapshot}}}}}'
         )
 
 

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, router
+from django.db.models import Model
 from django.http import Http404
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, NotFound
 from rest_framework.serializers import Serializer
 
 from .exceptions import NotSubscribable, ReplyTooLarge
 from .live.changes import topic_of, watch
 from .live.log import Topic
 from .live.reader import CHUNK, Rows, Visible
+from .live.users import user_pk_of, users_topic
 from .logs import logger
 from .lookups import wire_pk
-from .permissions import decides_per_object, is_built_in
+from .permissions import decides_per_object, is_built_in, is_open
 from .protocol import byte_length, encode
 from .requests import Handshake
 from .settings import settings
@@ -47,58 +50,107 @@ class BindingReader:
     has. A subscription to all rows is shown what list shows, one to a row what retrieve shows.
     """
 
-    def __init__(self, binding: ResourceBindingBase) -> None:
+    def __init__(
+        self, binding: ResourceBindingBase, filters: Mapping[str, Any] | None = None
+    ) -> None:
         self._binding_class = type(binding)
-        self._handshake, self._frame, self._lookup = binding.handshake, binding.frame, binding.pk
+        self._handshake, self._lookup = binding.handshake, binding.pk
+        # The same keys that list takes, where list has them.
+        self._frame = replace(binding.frame, data=filters)
         self.owner = binding.handshake
         binding.check_subscribable()
         self._audience = binding.audience()
         self._by_default = binding.audience_is_default()
-        queryset = binding.filter_queryset(binding.get_queryset())
-        check_rows_have_keys(queryset)
-        model = queryset.model
-        alias = queryset._db or router.db_for_write(model)  # noqa: SLF001
+        self._personal_key = personal_key(self._handshake)
+        self._filters = encode(sorted(filters.items())) if filters else ""
+        model, alias = self._examine(binding)
         self.stream = binding.stream or ""
         self.topic: Topic = topic_of(model, alias)
-        self.restricted = not sees_every_row(binding, queryset)
+        self.user_topic, self.user_pk = self._user(binding)
         watch(model)
+
+    def _examine(self, binding: ResourceBindingBase) -> tuple[type[Model], str]:
+        if self._filters:
+            filtering = self._bare_binding()
+            filtering.recheck()
+            queryset = self._queryset(filtering)
+        else:
+            queryset = self._queryset(binding)
+        check_rows_have_keys(queryset)
+        self.restricted = bool(self._filters) or not sees_every_row(binding, queryset)
+        return queryset.model, queryset._db or router.db_for_write(queryset.model)  # noqa: SLF001
+
+    def _user(self, binding: ResourceBindingBase) -> tuple[Topic | None, int | str | None]:
+        """The topic of the users, and who of them this is, where any of it may matter."""
+        if self._by_default and self._audience is None and _is_open(binding):
+            return None, None
+        return users_topic(), user_pk_of(self._handshake.user)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others may be shown what is read here."""
+        return not self._is_personal
 
     @property
     def key(self) -> Hashable:
+        key = self._binding_class, self.stream, self._filters
         if not self._is_personal:
             # Of a named audience some may be shown what list shows, and some what retrieve shows.
             way = None if self._by_default else self._lookup is None
-            return (self._binding_class, self.stream, self._audience, way)
-        audience = self._audience or personal_key(self._handshake)
+            return (*key, self._audience, way)
         # Permissions may look at the row's key, so what is true of one row need not be of another.
-        return (self._binding_class, self.stream, audience, self._lookup)
+        return (*key, self._audience or self._personal_key, self._lookup)
 
     def read(self, pks: Collection[int | str]) -> Rows:
         binding = self._new_binding()
         personal = self._is_personal
-        context = WatchedContext()
-        rows = Rows({})
         try:
             if personal:
                 binding.recheck()
-            context = WatchedContext(binding.get_serializer_context())
-            binding.get_serializer_context = lambda: context  # type: ignore[method-assign]
-            represent = _representation(binding)
-            for row in self._rows(binding, pks, personal):
-                self._add_text(rows, represent, row)
+            return self._texts(binding, self._rows(binding, pks, personal))
         except REFUSALS:
             return Rows({})
+
+    def _texts(self, binding: ResourceBindingBase, found: Iterable[Any]) -> Rows:
+        """The rows as text; none where they turn out to depend on the user of a shared audience."""
+        personal = self._is_personal
+        context = WatchedContext(binding.get_serializer_context())
+        rows = Rows({})
+        binding.get_serializer_context = lambda: context  # type: ignore[method-assign]
+        try:
+            represent = _representation(binding)
+            for row in found:
+                self._add_text(rows, represent, row)
+        except REFUSALS:
+            rows.texts.clear()
         if self._by_default and not personal and context.asked:
             _personal.add(self._binding_class)
             return Rows({}, personal=True)
         return rows
 
-    def visible(self, limit: int) -> Visible:
+    def snapshot(self, limit: int) -> Rows:
+        binding = self._new_binding()
+        try:
+            if self._is_personal:
+                binding.recheck()
+            queryset = self._queryset(binding)
+        except REFUSALS:
+            return Rows({})
+        # One more than is wanted tells that there are more, whether it may be seen or not.
+        rows = list(queryset[: limit + 1])
+        if len(rows) > limit:
+            return Rows({}, complete=False)
+        return self._texts(binding, self._allowed(binding, rows))
+
+    def visible(self, limit: int, among: Collection[int | str] | None = None) -> Visible:
         binding = self._new_binding()
         try:
             binding.recheck()
             # The newest: they are the likeliest to be told of.
-            queryset = self._queryset(binding).order_by("-pk")[: limit + 1]
+            queryset = self._queryset(binding).order_by("-pk")
+            if among is not None:
+                queryset = queryset.filter(pk__in=among)
+            queryset = queryset[: limit + 1]
         except REFUSALS:
             return Visible(set(), complete=True)
         if _decides_per_object(binding):
@@ -114,14 +166,29 @@ class BindingReader:
         binding.recheck()
         return wire_pk(binding.get_object_or_404(pk).pk)
 
+    def renew(self) -> bool:
+        self._handshake.reload_user()
+        try:
+            self._new_binding().recheck()
+        except NotFound:
+            return True  # of a row, which is another matter
+        except REFUSALS:
+            return False
+        return True
+
     @property
     def _is_personal(self) -> bool:
         # Of an audience that the binding itself names, any reader may speak for the others.
         return self._by_default and (self._audience is not None or self._binding_class in _personal)
 
-    def _new_binding(self) -> ResourceBindingBase:
+    def _bare_binding(self) -> ResourceBindingBase:
         binding = self._binding_class(self._handshake, self._frame)
         binding.pk = self._lookup
+        binding.uses_data = True  # it is the filter now
+        return binding
+
+    def _new_binding(self) -> ResourceBindingBase:
+        binding = self._bare_binding()
         target: Any = getattr(binding, "view", binding)
         # The primary, whatever replica the router would read from: it has what was committed.
         get_queryset = target.get_queryset
@@ -290,6 +357,10 @@ def _filters_unknown(binding: ResourceBindingBase) -> bool:
 def _has_filterset(binding: ResourceBindingBase) -> bool:
     view = getattr(binding, "view", binding)
     return getattr(view, "filterset_class", None) is not None
+
+
+def _is_open(binding: ResourceBindingBase) -> bool:
+    return all(map(is_open, binding.all_permissions()))
 
 
 def _decides_per_object(binding: ResourceBindingBase) -> bool:

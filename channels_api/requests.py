@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.handlers.asgi import ASGIRequest
+from django.db.models import Model
 from django.http import HttpRequest, QueryDict
 from django.utils.datastructures import MultiValueDict
 from django.utils.functional import cached_property
@@ -35,13 +36,24 @@ class Handshake:
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
+        self._reloaded: Any = None
 
     @property
     def user(self) -> Any:
         """The scope's user; AnonymousUser where no auth middleware put one there."""
         # An instance: the class itself, as a missing middleware leaves it elsewhere, is truthy
         # and has a truthy `is_authenticated`.
-        return self.scope.get("user") or AnonymousUser()
+        return self._reloaded or self.scope.get("user") or AnonymousUser()
+
+    def reload_user(self) -> None:
+        """Read the user again from the database: permissions, groups, and whether it is active."""
+        user = self.scope.get("user")
+        if not isinstance(user, Model) or user.pk is None:
+            return
+        users = user.__class__._base_manager.using(user._state.db)  # noqa: SLF001
+        fresh = users.filter(pk=user.pk).first()
+        active = fresh is not None and getattr(fresh, "is_active", True)
+        self._reloaded = fresh if active else AnonymousUser()
 
     @cached_property
     def http(self) -> ASGIRequest:

@@ -41,12 +41,24 @@ DEFAULTS: dict[str, Any] = {
     "ACTION_TIMEOUT": 30,
     # Seconds that a single frame may take to be handed to the client. None: no limit.
     "SEND_TIMEOUT": 20,
-    # Seconds after which watched tasks are looked at again: whatever was lost is found then.
+    # Seconds after which watched tasks and a shared log are looked at again: whatever ring was
+    # lost is found then.
     "HEARTBEAT": 10,
+    # Seconds after which it is looked at again which rows a subscriber may see, for what changes
+    # that without changing the rows. None: never.
+    "REVALIDATE": 60,
+    # Rows of a snapshot; a subscribe to more is answered with 413.
+    "SNAPSHOT_ROWS": 1000,
+    # Seconds between pings to clients that speak channels-api.v1, and for their answer. None: none.
+    "PING_INTERVAL": 20,
     # A Celery worker inside the server process, for development: it needs DEBUG.
     "EMBEDDED_WORKER": False,
-    # Changes that the log keeps of each topic.
+    # Where changes are logged: "memory" (of one process), or the URL of a Redis that all processes
+    # share, such as "redis://127.0.0.1:6379/0".
+    "LOG": "memory",
+    # Changes that the log keeps of each topic, and for how many seconds.
     "HISTORY_SIZE": 1000,
+    "HISTORY_SECONDS": 300,
 }
 
 

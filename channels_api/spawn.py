@@ -9,10 +9,24 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+# A loop itself keeps only weak references.
+_running: set[asyncio.Task[Any]] = set()
+
 
 def spawn(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     """Start a task that serves everybody, without the context of who happened to come first.
 
-    Their language, their request and their tracing would be those of all who come after.
+    Their language, their request and their tracing would be those of all who come after. It goes
+    on although nobody keeps what is returned.
     """
-    return contextvars.Context().run(asyncio.ensure_future, coroutine)
+    task = contextvars.Context().run(asyncio.ensure_future, coroutine)
+    _running.add(task)
+    task.add_done_callback(_forget)
+    return task
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    _running.discard(task)
+    # Whoever waits for it is told; that nobody did is no error.
+    if not task.cancelled():
+        task.exception()

@@ -179,13 +179,13 @@ class Schedule:
 
     async def enter(self, client: Client) -> None:
         subscription = Subscription(client.reader, "*", client.inbox)
-        await self.world.hub.hold(TOPIC)
+        await self.world.hub.hold(client.reader)
         client.entered_at = self.world.topics[TOPIC].position.seq
         subscription.audience = self.world.hub.audience(client.reader)
         try:
             await subscription.audience.enter(subscription, client.row)
         except BaseException:
-            self.world.hub.release(TOPIC)
+            self.world.hub.release(client.reader)
             raise
         client.subscription = subscription
 

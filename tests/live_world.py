@@ -10,8 +10,10 @@ from typing import Any
 
 from rest_framework.exceptions import NotFound
 
+from channels_api.live import audience, flusher, view
 from channels_api.live.hub import Hub
-from channels_api.live.log import Change, Hint, MemoryLog, Topic
+from channels_api.live.log import Change, Hint, Topic
+from channels_api.live.memory_log import MemoryLog
 from channels_api.live.reader import Rows, Visible
 from channels_api.live.subscription import Subscription
 
@@ -113,7 +115,8 @@ class TableReader:
 
     stream = "rows"
     topic = TOPIC
-    owner = "a socket"
+    user_topic = None
+    user_pk = None
 
     def __init__(
         self, table: Table, user: str | None = None, *, restricted: bool = False, shared=False
@@ -121,6 +124,11 @@ class TableReader:
         self.table, self.user, self.restricted, self.shared = table, user, restricted, shared
         self.reads: list[set[int | str]] = []
         self.failures = 0
+        self.owner = object()
+
+    @property
+    def is_shared(self) -> bool:
+        return self.shared and not self.table.noticed
 
     @property
     def key(self):
@@ -143,8 +151,18 @@ class TableReader:
             }
         )
 
-    def visible(self, limit: int) -> Visible:
-        pks = sorted(self.table.visible(self.user), reverse=True)
+    def snapshot(self, limit: int) -> Rows:
+        pks = list(self.table.visible(self.user))
+        if len(pks) > limit:
+            return Rows({}, complete=False)
+        return self.read(pks)
+
+    def renew(self) -> bool:
+        return True
+
+    def visible(self, limit: int, among=None) -> Visible:
+        visible = self.table.visible(self.user)
+        pks = sorted((pk for pk in visible if among is None or pk in among), reverse=True)
         return Visible(set(pks[:limit]), complete=len(pks) <= limit)
 
     def find(self, pk) -> int:
@@ -191,6 +209,12 @@ class Reads:
         return await future
 
 
+def run_reads_in(patch, reads: Reads) -> None:
+    """Have everything that live would run in a thread run in `reads`."""
+    for module in (audience, flusher, view):
+        patch.setattr(module, "run_in_thread", reads.run)
+
+
 class World:
     """A log, a table and a hub; rings can be given by hand."""
 
@@ -217,12 +241,12 @@ class World:
         """A subscription with an inbox, as `Subscriptions.add` makes one."""
         inbox = Inbox()
         subscription = Subscription(reader, action, inbox)
-        await self.hub.hold(TOPIC)
+        await self.hub.hold(reader)
         subscription.audience = self.hub.audience(reader)
         try:
             await subscription.audience.enter(subscription, pk)
         except BaseException:
-            self.hub.release(TOPIC)
+            self.hub.release(reader)
             raise
         if opened:
             subscription.open()
@@ -232,4 +256,4 @@ class World:
         """The end of a subscription."""
         subscription.close()
         subscription.audience.remove(subscription)
-        self.hub.release(TOPIC)
+        self.hub.release(subscription.reader)

@@ -38,13 +38,19 @@ class Loop(asyncio.SelectorEventLoop):
         woken.append(os.getpid())
         return super().call_soon_threadsafe(*args, **kwargs)
 
+class Reader:
+    user_topic = None
+
+Reader.topic = topic
+
 class Audience:
+    reader = Reader
     heard = []
     def mark(self, changes):
         self.heard.extend(change.pk for change in changes)
 
 async def parent():
-    await hub.get_hub().hold(topic)
+    await hub.get_hub().hold(Reader)
     hub.get_hub()._topics[topic].audiences["all"] = Audience()
     publish(topic, [Change(1, "update")])
     await asyncio.sleep(0)

@@ -9,15 +9,26 @@ import pytest
 from rest_framework.exceptions import NotFound
 
 from channels_api.exceptions import LimitExceeded
-from channels_api.live import audience as audience_module
+from channels_api.live import flusher as flusher_module
 from channels_api.live import hub as hub_module
 from channels_api.live import log as log_module
 from channels_api.live import subscription as subscription_module
 from channels_api.live import view as view_module
-from channels_api.live.log import Change, Hint, MemoryLog, Position, Topic
+from channels_api.live.log import Change, Hint, Position, Topic
+from channels_api.live.memory_log import MemoryLog
 from channels_api.live.operations import CREATE, DELETE, UPDATE, merge
-from channels_api.live.subscription import Subscriptions
-from tests.live_world import TOPIC, Inbox, Reads, Row, TableReader, World, clockless, settle
+from channels_api.live.subscriptions import Subscriptions
+from tests.live_world import (
+    TOPIC,
+    Inbox,
+    Reads,
+    Row,
+    TableReader,
+    World,
+    clockless,
+    run_reads_in,
+    settle,
+)
 from tests.servers import ROOT
 
 
@@ -25,9 +36,10 @@ from tests.servers import ROOT
 def reads(monkeypatch, settings) -> Reads:
     """No channel layer and no threads: what would run in one runs in `Reads`."""
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    # What is looked at now and then has tests of its own.
+    settings.CHANNELS_API = {"REVALIDATE": None}
     reads = Reads()
-    monkeypatch.setattr(audience_module, "run_in_thread", reads.run)
-    monkeypatch.setattr(view_module, "run_in_thread", reads.run)
+    run_reads_in(monkeypatch, reads)
     return reads
 
 
@@ -35,7 +47,7 @@ def reads(monkeypatch, settings) -> Reads:
 def make_world(monkeypatch):
     def make() -> World:
         world = World()
-        monkeypatch.setattr(log_module, "_log", world.log)
+        monkeypatch.setattr(log_module, "_log", lambda name: world.log)
         return world
 
     return make
@@ -73,6 +85,10 @@ def run(coroutine):
     return asyncio.run(coroutine)
 
 
+def top_of(log: MemoryLog, topic: Topic) -> Position:
+    return run(log.tops([topic]))[topic]
+
+
 def test_changes_are_numbered_in_order_and_from_one():
     log = MemoryLog()
     hints = log.append(TOPIC, changes(7, 8)) + log.append(TOPIC, changes(7))
@@ -80,14 +96,14 @@ def test_changes_are_numbered_in_order_and_from_one():
         Hint(TOPIC, Position(log.epoch, seq), Change(pk, UPDATE))
         for seq, pk in [(1, 7), (2, 8), (3, 7)]
     ]
-    assert run(log.top(TOPIC)) == Position(log.epoch, 3)
+    assert top_of(log, TOPIC) == Position(log.epoch, 3)
 
 
 def test_topics_are_numbered_apart():
     log = MemoryLog()
     log.append(TOPIC, changes(1, 2))
     other = TOPIC._replace(alias="other")
-    assert run(log.top(other)) == Position(log.epoch, 0)
+    assert top_of(log, other) == Position(log.epoch, 0)
     assert log.append(other, changes(1))[0].position.seq == 1
 
 
@@ -96,7 +112,7 @@ def test_what_came_after_a_position(since, missed):
     log = MemoryLog()
     log.append(TOPIC, changes(1, 2, 3))
     replay = run(log.since(TOPIC, Position(log.epoch, since)))
-    assert (replay.complete, replay.changes) == (True, changes(*missed))
+    assert (replay.fault, replay.changes) == (None, changes(*missed))
     assert replay.top == Position(log.epoch, 3)
 
 
@@ -106,16 +122,18 @@ def test_a_trimmed_log_says_that_it_can_not_tell(settings):
     log.append(TOPIC, changes(1, 2, 3))
     assert run(log.since(TOPIC, Position(log.epoch, 1))).changes == changes(2, 3)
     trimmed = run(log.since(TOPIC, Position(log.epoch, 0)))
-    assert (trimmed.complete, trimmed.changes, trimmed.top.seq) == (False, [], 3)
+    assert (trimmed.fault, trimmed.changes, trimmed.top.seq) == ("trimmed", [], 3)
 
 
-@pytest.mark.parametrize("position", [("another", 1), (None, 3)], ids=["epoch", "ahead"])
-def test_a_position_of_elsewhere_can_not_be_continued(position):
+@pytest.mark.parametrize(
+    ("position", "fault"), [(("another", 1), "epoch"), ((None, 3), "ahead")], ids=["epoch", "ahead"]
+)
+def test_a_position_of_elsewhere_can_not_be_continued(position, fault):
     log = MemoryLog()
     log.append(TOPIC, changes(1, 2))
     epoch, seq = position
     replay = run(log.since(TOPIC, Position(epoch or log.epoch, seq)))
-    assert (replay.complete, replay.changes) == (False, [])
+    assert (replay.fault, replay.changes) == (fault, [])
     assert replay.top == Position(log.epoch, 2)
 
 
@@ -127,10 +145,11 @@ def test_a_forked_process_is_a_new_epoch():
     """Workers forked after the import would else take each other's numbers for their own."""
     script = (
         "import os\n"
-        "from channels_api.live.log import get_log\n"
-        "print(get_log().epoch, flush=True)\n"
+        "from channels_api.live.memory_log import MemoryLog\n"
+        "log = MemoryLog()\n"
+        "print(log.epoch, flush=True)\n"
         "pid = os.fork()\n"
-        "os.waitpid(pid, 0) if pid else print(get_log().epoch, flush=True)\n"
+        "os.waitpid(pid, 0) if pid else print(log.epoch, flush=True)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -238,7 +257,7 @@ async def test_a_hint_of_another_process_becomes_a_change_of_this_log(make_world
     world.commit(6, Row())
     await settle()
     assert inbox.told() == [("create", 5), ("create", 6)]
-    assert (await world.log.top(TOPIC)).seq == 2
+    assert (await world.log.tops([TOPIC]))[TOPIC].seq == 2
 
 
 @clockless
@@ -250,7 +269,7 @@ async def test_a_hint_of_another_epoch_of_a_shared_log_is_looked_up(make_world, 
     world.hub.hear(Hint(TOPIC, Position("elsewhere", 1), Change(5, CREATE)))
     await settle()
     assert inbox.told() == []
-    assert (await world.log.top(TOPIC)).seq == 0
+    assert (await world.log.tops([TOPIC]))[TOPIC].seq == 0
 
 
 @clockless
@@ -270,18 +289,18 @@ async def test_a_holder_that_is_cancelled_does_not_take_the_topic_from_others(
 ):
     world = make_world()
     release = asyncio.Event()
-    top = world.log.top
+    tops = world.log.tops
 
-    async def slow_top(topic):
+    async def slow_tops(topics):
         await release.wait()
-        return await top(topic)
+        return await tops(topics)
 
-    monkeypatch.setattr(world.log, "top", slow_top)
+    monkeypatch.setattr(world.log, "tops", slow_tops)
     first = asyncio.ensure_future(world.subscribe(TableReader(world.table)))
     second = asyncio.ensure_future(world.subscribe(TableReader(world.table)))
-    await settle()
+    await asyncio.sleep(1)
     first.cancel()
-    await settle()
+    await asyncio.sleep(1)
     release.set()
     _, inbox = await second
     world.commit(1, Row())
@@ -479,7 +498,7 @@ async def test_a_row_that_can_not_be_seen_can_not_be_subscribed(make_world):
 
 @clockless
 async def test_more_rows_than_one_query_takes(make_world, monkeypatch):
-    monkeypatch.setattr(audience_module, "CHUNK", 10)
+    monkeypatch.setattr(flusher_module, "CHUNK", 10)
     world = make_world()
     reader = TableReader(world.table)
     _, inbox = await world.subscribe(reader)
@@ -708,7 +727,7 @@ async def test_a_slow_client_is_told_the_latest_state_when_it_has_room(make_worl
 
 @clockless
 async def test_a_client_that_fills_up_again_loses_nothing(make_world, monkeypatch):
-    monkeypatch.setattr(audience_module, "CHUNK", 4)
+    monkeypatch.setattr(flusher_module, "CHUNK", 4)
     world = make_world()
     subscription, inbox = await world.subscribe(TableReader(world.table))
     inbox.has_room = False
@@ -821,7 +840,7 @@ async def test_a_socket_has_a_limited_number_of_subscriptions(make_world, settin
         await subscriptions.add(reader, "*", lookup)
     with pytest.raises(LimitExceeded, match="2 subscriptions"):
         await subscriptions.add(reader, "*", 3)
-    subscriptions.discard("rows", "*", 1)
+    subscriptions.discard(("rows", 1, "*"))
     await subscriptions.add(reader, "*", 3)
 
 
@@ -844,7 +863,7 @@ async def test_closing_ends_all_subscriptions_and_a_failed_one_leaves_nothing(ma
     await subscriptions.add(reader, "update", 1)
     with pytest.raises(NotFound):
         await subscriptions.add(reader, "update", 2)
-    subscriptions.discard("rows", "create", None)  # there is none
+    subscriptions.discard(("rows", None, "create"))  # there is none
     topics = hub_module.get_hub()._topics  # noqa: SLF001
     assert topics[TOPIC].holders == 2
     subscriptions.close()

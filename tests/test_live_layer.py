@@ -10,14 +10,12 @@ from channels.layers import get_channel_layer
 from channels_api import logs
 from channels_api.layers import sender
 from channels_api.layers.listener import Listener
-from channels_api.live import audience as audience_module
 from channels_api.live import bell, changes, hub
 from channels_api.live import log as log_module
-from channels_api.live import view as view_module
 from channels_api.live.log import Change, Hint, Position
 from tests.app.models import Question
 from tests.live_layers import TroubledLayer
-from tests.live_world import TOPIC, Reads, Row, TableReader, World, clockless, settle
+from tests.live_world import TOPIC, Reads, Row, TableReader, World, clockless, run_reads_in, settle
 
 
 @pytest.fixture
@@ -37,12 +35,11 @@ def layer(settings, monkeypatch) -> Iterator[TroubledLayer]:
 
 @pytest.fixture
 def make_world(monkeypatch):
-    monkeypatch.setattr(audience_module, "run_in_thread", Reads().run)
-    monkeypatch.setattr(view_module, "run_in_thread", Reads().run)
+    run_reads_in(monkeypatch, Reads())
 
     def make() -> World:
         world = World()
-        monkeypatch.setattr(log_module, "_log", world.log)
+        monkeypatch.setattr(log_module, "_log", lambda name: world.log)
         return world
 
     return make

@@ -313,11 +313,11 @@ class TestEvent:
     @given(texts, st.sampled_from(["create", "update", "delete"]), int64 | texts, values)
     def test_has_exactly_four_keys(self, stream, action, pk, row):
         event = Event(stream, action, pk, "polls.question", encode(row))
-        assert parse_strictly(event.encode()) == {
+        assert parse_strictly(event.text) == {
             "stream": stream,
             "payload": {"action": action, "pk": pk, "data": row, "model": "polls.question"},
         }
 
     def test_of_a_row_that_is_gone(self):
         event = Event("s", "delete", 1, "polls.question")
-        assert parse_strictly(event.encode())["payload"]["data"] is None
+        assert parse_strictly(event.text)["payload"]["data"] is None

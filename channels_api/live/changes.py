@@ -9,14 +9,12 @@ from django.apps import apps
 from django.db import connections, models, transaction
 from django.db.models.signals import post_delete, post_save
 
-from ..locks import new_lock
 from ..logs import log_sometimes
 from ..lookups import wire_pk
 from . import bell, hub
-from .log import Change, Topic, get_log
+from .log import Change, Hint, Topic, get_log
 from .operations import CREATE, DELETE, UPDATE, merge
 
-_publishing = new_lock()
 _watched: set[type[models.Model]] = set()
 
 
@@ -140,11 +138,11 @@ def _open_batch(alias: str) -> _Batch | None:
 def publish(topic: Topic, changes: list[Change]) -> None:
     """Log the changes and ring; a failure is logged, since the rows are committed by now."""
     try:
-        # Under a lock, so that the hubs of this process hear the changes in the log's order and
-        # need not look up gaps that are none.
-        with _publishing:
-            hints = get_log().append(topic, changes)
-            hub.ring(hints)
-        bell.ring(hints)
+        get_log().publish(topic, changes, _ring)
     except Exception:
         log_sometimes("Changes of %s could not be published", topic.model)
+
+
+def _ring(hints: list[Hint]) -> None:
+    hub.ring(hints)
+    bell.ring(hints)

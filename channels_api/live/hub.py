@@ -5,16 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 from collections.abc import Hashable
 from typing import Any
 
+from ..exceptions import LogUnavailable
 from ..layers.listener import Listener
 from ..locks import new_lock
 from ..logs import log_sometimes, logger
+from ..settings import settings
+from ..spawn import spawn
 from .audience import Audience
 from .bell import from_message
 from .log import Change, Hint, Position, Topic, get_log
+from .operations import RESET
 from .reader import Reader
+
+# Seconds that a subscriber waits for the log before it is told to come again.
+LOG_TIMEOUT = 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
 _hubs_lock = new_lock()
@@ -64,6 +73,11 @@ class TopicState:
         self.behind = False
         self.audiences: dict[Hashable, Audience] = {}
 
+    def known_position(self) -> Position:
+        """The position of a topic that is held."""
+        assert self.position is not None  # noqa: S101 - `hold` has waited for it
+        return self.position
+
 
 class Hub:
     """Turns hints into marks on the audiences of a topic, each change once or more, none missed."""
@@ -72,36 +86,51 @@ class Hub:
         self.loop = loop
         self._topics: dict[Topic, TopicState] = {}
         self._listener = Listener(self._hear_message)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: list[asyncio.Task[None]] = []
 
-    async def hold(self, topic: Topic) -> None:
-        """Need a topic; when this returns, no change after it is missed. `release` it again."""
-        state = self._topics.get(topic)
-        if state is None:
-            state = self._topics[topic] = TopicState()
-            state.entered = asyncio.ensure_future(self._enter(topic, state))
-        state.holders += 1
+    async def hold(self, reader: Reader) -> None:
+        """Need what a reader needs; when this returns, no change after it is missed.
+
+        `release` it again. Raises LogUnavailable where the log can't be read.
+        """
+        topics = _topics_of(reader)
+        for topic in topics:
+            self._hold(topic)
+        if not self._timers:
+            self._timers = [spawn(self._beat()), spawn(self._revalidate())]
         try:
-            # Shielded: one holder that leaves must not cancel what others wait for.
-            await asyncio.shield(state.entered)  # type: ignore[arg-type]
+            for topic in topics:
+                # Shielded: one holder that leaves must not cancel what others wait for.
+                await asyncio.shield(self._topics[topic].entered)  # type: ignore[arg-type]
         except BaseException:
-            self.release(topic)
+            self.release(reader)
             raise
 
-    def release(self, topic: Topic) -> None:
-        """Give a topic back; the last one to do so ends the group membership."""
-        state = self._topics[topic]
-        state.holders -= 1
-        if state.holders == 0:
-            del self._topics[topic]
-            self._spawn(self._listener.leave(topic.group))
+    def release(self, reader: Reader) -> None:
+        """Give it back; the last one to do so ends the group membership."""
+        for topic in _topics_of(reader):
+            state = self._topics[topic]
+            state.holders -= 1
+            if state.holders == 0:
+                del self._topics[topic]
+                spawn(self._listener.leave(topic.group))
+        if not self._topics:
+            for timer in self._timers:
+                timer.cancel()
+            self._timers = []
+            spawn(self._close_log())
 
     def audience(self, reader: Reader) -> Audience:
         """The audience for a reader's key, new where there is none. Its topic must be held."""
-        audiences = self._topics[reader.topic].audiences
-        if reader.key not in audiences:
-            audiences[reader.key] = Audience(reader, on_empty=self._forget, on_split=self._split)
-        return audiences[reader.key]
+        state = self._topics[reader.topic]
+        if reader.key not in state.audiences:
+            state.audiences[reader.key] = Audience(
+                reader,
+                position=state.known_position,
+                on_empty=self._forget,
+                on_split=self._split,
+            )
+        return state.audiences[reader.key]
 
     def needs(self, hints: list[Hint]) -> bool:
         """Whether any topic is held here; asked from any thread.
@@ -118,13 +147,15 @@ class Hub:
     def hear(self, hint: Hint) -> None:
         """Take a hint: tell the next change at once, ignore an old one, look up a gap."""
         state = self._topics.get(hint.topic)
-        if state is None or state.position is None:
+        if state is None:
             return
-        if hint.position.epoch != state.position.epoch:
+        if state.position is None:
+            state.behind = True  # what is being read as its position may be older
+        elif hint.position.epoch != state.position.epoch:
             self._hear_foreign(hint, state)
         elif hint.position.seq == state.position.seq + 1 and state.catching_up is None:
             state.position = hint.position
-            self._emit(state, [hint.change])
+            self._emit(hint.topic, state, [hint.change])
         elif hint.position.seq > state.position.seq:
             self._catch_up(hint.topic, state)
 
@@ -143,36 +174,106 @@ class Hub:
         else:
             # Another process with a log of its own in memory. What the hint tells is all that
             # will ever be known of it here, so it becomes a change of this process's log.
-            self.hear_all(log.append(hint.topic, [hint.change]))
+            log.publish(hint.topic, [hint.change], self.hear_all)
 
     def _catch_up(self, topic: Topic, state: TopicState) -> None:
         # Asked again while it runs: what was read may be older than this hint.
         state.behind = True
-        if state.catching_up is None:
-            state.catching_up = self._spawn(self._read_log(topic, state))
+        if state.catching_up is None and state.position is not None:
+            state.catching_up = spawn(self._read_log(topic, state))
 
     async def _read_log(self, topic: Topic, state: TopicState) -> None:
         try:
             while state.behind and state.position is not None:
                 state.behind = False
                 replay = await get_log().since(topic, state.position)
+                if replay.top.epoch != state.position.epoch:
+                    # Whatever lost the log may have lost the groups of the layer as well.
+                    spawn(self._listener.renew())
                 state.position = replay.top
-                self._emit(state, replay.changes)
-                if not replay.complete:
-                    logger.warning("Changes of %s were lost: the log is too short", topic.model)
+                if replay.fault is None:
+                    self._emit(topic, state, replay.changes)
+                else:
+                    logger.warning("Changes of %s were lost (%s)", topic.model, replay.fault)
+                    self._reset(topic, state)
         except Exception:
-            log_sometimes("The log of changes can't be read")
+            log_sometimes("The log of changes can't be read; trying again")
         finally:
             state.catching_up = None
 
-    def _emit(self, state: TopicState, changes: list[Change]) -> None:
+    def _emit(self, topic: Topic, state: TopicState, changes: list[Change]) -> None:
+        if any(change.operation == RESET for change in changes):
+            self._reset(topic, state)
+            return
         for audience in list(state.audiences.values()):
             audience.mark(changes)
+        self._look_at_users(topic, [change.pk for change in changes])
+
+    def _reset(self, topic: Topic, state: TopicState) -> None:
+        for audience in list(state.audiences.values()):
+            audience.reset()
+        self._look_at_users(topic, None)
+
+    def _look_at_users(self, topic: Topic, pks: list[int | str] | None) -> None:
+        """Look again at what users may see of whom something has changed; None: all of them."""
+        for state in list(self._topics.values()):
+            for audience in list(state.audiences.values()):
+                if audience.reader.user_topic == topic:
+                    spawn(audience.revalidate(pks))
 
     async def _enter(self, topic: Topic, state: TopicState) -> None:
         # In this order: a change between the two is in the position or rings later, or both.
         await self._listener.join(topic.group)
-        state.position = await get_log().top(topic)
+        try:
+            tops = await asyncio.wait_for(get_log().tops([topic]), LOG_TIMEOUT)
+        except Exception as exc:
+            log_sometimes("The log of changes can't be read")
+            raise LogUnavailable from exc
+        state.position = tops[topic]
+        if state.behind:
+            self._catch_up(topic, state)
+
+    async def _beat(self) -> None:
+        """Compare the tops now and then: the last hint that was lost has no successor."""
+        pause = FIRST_PAUSE
+        while True:
+            log = get_log()
+            # Spread, so that the processes of a site don't read at the same moment.
+            await asyncio.sleep(settings.HEARTBEAT * random.uniform(0.8, 1))  # noqa: S311
+            while log.shared:
+                try:
+                    tops = await asyncio.wait_for(log.tops(list(self._topics)), LOG_TIMEOUT)
+                except Exception:
+                    log_sometimes("The log of changes can't be read; trying again")
+                    await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
+                    pause = min(pause * 2, LONGEST_PAUSE)
+                    continue
+                pause = FIRST_PAUSE
+                self._compare(tops)
+                break
+
+    def _compare(self, tops: dict[Topic, Position]) -> None:
+        for topic, top in tops.items():
+            state = self._topics.get(topic)
+            if state is not None and state.position and state.position.is_before(top):
+                self._catch_up(topic, state)
+
+    async def _revalidate(self) -> None:
+        """Look again at what may be seen, for what changes that without changing a row."""
+        while True:
+            every = settings.REVALIDATE
+            # The setting may be changed, or come back.
+            await asyncio.sleep((every or 60) * random.uniform(0.8, 1))  # noqa: S311
+            for state in list(self._topics.values()) if every else ():
+                for audience in list(state.audiences.values()):
+                    await audience.revalidate()
+
+    def _hold(self, topic: Topic) -> None:
+        state = self._topics.get(topic)
+        if state is None:
+            state = self._topics[topic] = TopicState()
+            state.entered = spawn(self._enter(topic, state))
+        state.holders += 1
 
     def _forget(self, audience: Audience) -> None:
         state = self._topics.get(audience.reader.topic)
@@ -185,9 +286,12 @@ class Hub:
         for subscription in audience.members:
             self.audience(subscription.reader).adopt(subscription, audience)
 
-    def _spawn(self, coroutine: object) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.ensure_future(coroutine)  # type: ignore[call-overload]
-        # The loop itself keeps only weak references.
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+    async def _close_log(self) -> None:
+        if not self._topics:  # else somebody has come meanwhile and reads it
+            await get_log().close()
+
+
+def _topics_of(reader: Reader) -> list[Topic]:
+    # One topic where the rows are the users themselves.
+    topics = {reader.topic: None, reader.user_topic or reader.topic: None}
+    return list(topics)

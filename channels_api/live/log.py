@@ -5,16 +5,14 @@ Rings may be lost, doubled or reordered; the log has it all in order.
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import os
-import uuid
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from ..locks import new_lock
 from ..settings import settings
+from .operations import RESET
 
 
 class Topic(NamedTuple):
@@ -26,15 +24,25 @@ class Topic(NamedTuple):
     @property
     def group(self) -> str:
         """The topic's group in a channel layer: short and ASCII whatever the names are."""
-        name = f"{self.model}@{self.alias}".encode()
-        return f"channels_api.{hashlib.sha256(name).hexdigest()[:24]}"
+        return f"channels_api.{self.digest}"
+
+    @property
+    def digest(self) -> str:
+        """The topic as part of a name."""
+        return hashlib.sha256(f"{self.model}@{self.alias}".encode()).hexdigest()[:24]
 
 
 class Change(NamedTuple):
-    """What happened to a row; the pk as frames hold it (an int or text)."""
+    """What happened to a row; the pk as frames hold it (an int or text).
+
+    The operation `RESET` is of no row: what happened at this place can't be told row by row.
+    """
 
     pk: int | str
     operation: str
+
+
+ANYTHING = Change(0, RESET)
 
 
 class Position(NamedTuple):
@@ -42,6 +50,10 @@ class Position(NamedTuple):
 
     epoch: str
     seq: int
+
+    def is_before(self, other: Position) -> bool:
+        """Whether `other` is later, or of another epoch."""
+        return other.epoch != self.epoch or other.seq > self.seq
 
 
 class Hint(NamedTuple):
@@ -52,79 +64,76 @@ class Hint(NamedTuple):
     change: Change
 
 
+# Hears of what was appended, in any thread.
+Ring = Callable[[list[Hint]], None]
+
+
 @dataclass(frozen=True)
 class Replay:
     """What happened after a position: `changes` in order, up to `top`.
 
-    `complete` is False where the log can't tell any more (another epoch, or trimmed).
+    `fault` says why the log can't tell, as clients are told: "epoch" (the log began anew), "ahead"
+    (the position was never reached) or "trimmed" (some is gone). There are no changes then.
     """
 
-    complete: bool
     changes: list[Change]
     top: Position
+    fault: str | None = None
+
+
+def make_replay(position: Position, top: Position, kept: list[tuple[int, Change]]) -> Replay:
+    """What happened after `position`, from all that is kept of it with its numbers."""
+    changes = [change for _, change in kept]
+    if position.epoch != top.epoch:
+        fault = "epoch"
+    elif position.seq > top.seq:
+        fault = "ahead"
+    elif [seq for seq, _ in kept] != list(range(position.seq + 1, top.seq + 1)) or (
+        ANYTHING.operation in (change.operation for change in changes)
+    ):
+        fault = "trimmed"
+    else:
+        return Replay(changes, top)
+    return Replay([], top, fault)
 
 
 class Log(Protocol):
-    """What a log must do. `append` is called from sync code in any thread, the rest from a loop."""
+    """What a log must do.
 
-    # Whether other processes write to the same log.
+    `publish` is called from sync code in any thread, the rest from an event loop.
+    """
+
+    # Whether other processes write to the same log. If not, what they ring of is not in it.
     shared: bool
 
-    def append(self, topic: Topic, changes: Iterable[Change]) -> list[Hint]:
-        """Give each change the next number and keep it."""
+    def publish(self, topic: Topic, changes: Collection[Change], ring: Ring) -> None:
+        """Give each change the next number and keep it, now or soon; then ring.
 
-    async def top(self, topic: Topic) -> Position:
-        """The position of the newest change."""
+        Rows that changed are committed, so nothing of it may be lost, and nothing may wait for it.
+        """
+
+    async def tops(self, topics: Collection[Topic]) -> dict[Topic, Position]:
+        """The position of the newest change of each topic."""
 
     async def since(self, topic: Topic, position: Position) -> Replay:
         """What came after `position`."""
 
-
-class MemoryLog:
-    """The log of a single process; each topic keeps its last `HISTORY_SIZE` changes."""
-
-    shared = False
-
-    def __init__(self) -> None:
-        self._name = uuid.uuid4().hex[:12]
-        self._lock = new_lock()
-        self._tops: dict[Topic, int] = {}
-        self._changes: dict[Topic, deque[tuple[int, Change]]] = {}
-
-    @property
-    def epoch(self) -> str:
-        """Of this process: forked workers start with the same object and go on differently."""
-        return f"{self._name}-{os.getpid()}"
-
-    def append(self, topic: Topic, changes: Iterable[Change]) -> list[Hint]:
-        hints = []
-        with self._lock:
-            kept = self._changes.get(topic)
-            if kept is None:
-                kept = self._changes[topic] = deque(maxlen=settings.HISTORY_SIZE)
-            seq = self._tops.get(topic, 0)
-            for change in changes:
-                seq += 1
-                kept.append((seq, change))
-                hints.append(Hint(topic, Position(self.epoch, seq), change))
-            self._tops[topic] = seq
-        return hints
-
-    async def top(self, topic: Topic) -> Position:
-        with self._lock:
-            return Position(self.epoch, self._tops.get(topic, 0))
-
-    async def since(self, topic: Topic, position: Position) -> Replay:
-        with self._lock:
-            top = Position(self.epoch, self._tops.get(topic, 0))
-            missed = [item for item in self._changes.get(topic, ()) if item[0] > position.seq]
-        complete = position.epoch == top.epoch and top.seq - position.seq == len(missed)
-        return Replay(complete, [change for _, change in missed] if complete else [], top)
-
-
-_log: Log = MemoryLog()
+    async def close(self) -> None:
+        """Let go of what the running loop has open; the next call opens it again."""
 
 
 def get_log() -> Log:
-    """The log of this process."""
-    return _log
+    """The log of this process: what `LOG` says."""
+    return _log(settings.LOG)
+
+
+@functools.lru_cache
+def _log(name: str) -> Log:
+    # Imported when it is used: redis-py costs a start some 50 ms.
+    if name == "memory":
+        from .memory_log import MemoryLog
+
+        return MemoryLog()
+    from .redis_log import RedisLog
+
+    return RedisLog(name)

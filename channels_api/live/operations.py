@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 CREATE, UPDATE, DELETE = "create", "update", "delete"
+# Of no row: from here on the log can't tell what has changed, and everything is read anew.
+RESET = "reset"
 
 
 def merge(earlier: str | None, later: str) -> str:

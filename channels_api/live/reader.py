@@ -14,16 +14,17 @@ CHUNK = 500
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows that a reader may see, as JSON text by pk.
+    """The rows that a reader may see, as JSON text by pk, in the order in which they were read.
 
     `failed` are rows that may be seen and could not be made into text: nothing is known of them.
     `personal` is True where the rows of a shared reader turned out to depend on the user: they
-    must then be shown to nobody.
+    must then be shown to nobody. Not `complete`: there are more than were asked for.
     """
 
     texts: dict[int | str, str]
     personal: bool = False
     failed: set[int | str] = field(default_factory=set)
+    complete: bool = True
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,17 @@ class Reader(Protocol):
 
     stream: str
     topic: Topic
-    # Whose turn it is in the thread pool when a subscription begins.
+    # Whose turn it is in the thread pool when a subscription begins; one for each socket.
     owner: Hashable
     # Whether a row of the topic may be hidden from the reader.
     restricted: bool
+    # The topic of the users, where what is seen depends on one of them, and who it is.
+    user_topic: Topic | None
+    user_pk: int | str | None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others may be shown what is read here."""
 
     @property
     def key(self) -> Hashable:
@@ -51,8 +59,14 @@ class Reader(Protocol):
     def read(self, pks: Collection[int | str]) -> Rows:
         """The rows among `pks` that may be seen now."""
 
-    def visible(self, limit: int) -> Visible:
-        """The pks of up to `limit` rows that may be seen now."""
+    def snapshot(self, limit: int) -> Rows:
+        """Up to `limit` of all rows that may be seen now, in the order of a list."""
+
+    def visible(self, limit: int, among: Collection[int | str] | None = None) -> Visible:
+        """The pks of up to `limit` rows that may be seen now, of all or of some."""
 
     def find(self, pk: object) -> int | str:
         """The primary key for a look-up value. Raises NotFound where it can't be seen."""
+
+    def renew(self) -> bool:
+        """Load the user again; whether the stream may be read at all."""

@@ -1,21 +1,24 @@
-"""The subscriptions of one socket."""
+"""One socket's subscription: what it is told, and what is remembered for it while it can't be."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Protocol
 
-from ..exceptions import LimitExceeded
-from ..settings import settings
-from .audience import Audience
-from .hub import Hub, get_hub
-from .operations import merge
+from ..protocol import Event, Reset, encode
+from .log import Position
+from .operations import DELETE, merge
 from .reader import Reader
+from .resume import TOO_MANY
+from .wish import EVERY_ACTION
 
-EVERY_ACTION = "*"
+if TYPE_CHECKING:
+    from .audience import Audience
+    from .snapshot import Snapshot
+
 # Pks that a subscription remembers for a client that does not take its events.
 MAX_DIRTY = 10_000
-
-Key = tuple[str, object, str]
+FORBIDDEN = "forbidden"
 
 
 class Sink(Protocol):
@@ -36,8 +39,11 @@ class Subscription:
     """One socket's wish to hear of `action` on all rows of a stream, or on one.
 
     It remembers pks, never rows, for a client that is not ready for them: before the reply to its
-    subscribe has been sent, and while it reads too slowly.
+    subscribe has been sent, and while it reads too slowly. This one is told as 0.4.1 did it, as
+    long as the log goes on; for more there is StatefulSubscription.
     """
+
+    stateful = False
 
     def __init__(self, reader: Reader, action: str, sink: Sink) -> None:
         self.reader = reader
@@ -47,6 +53,8 @@ class Subscription:
         self._sink = sink
         self._held = True
         self._pending: dict[int | str, str] = {}
+        # Called where the server ends it.
+        self.on_end: Callable[[], None] = lambda: None
 
     def open(self) -> None:
         """The reply has been sent: events may follow."""
@@ -63,29 +71,36 @@ class Subscription:
         self._held = True
 
     def resume(self) -> None:
-        """Ask for the events that could not be taken, if there are any."""
-        if self._pending and self._ready:
+        """Ask for what could not be told, if there is any."""
+        if self._owes and self.is_ready:
             self.audience.catch_up(self)
 
-    def tell(self, pk: int | str, action: str, text: str) -> None:
-        """Send an event that this subscription is for, or remember its pk."""
-        if self.action not in (EVERY_ACTION, action):
-            return
-        if self._ready and not self._pending:
-            self._sink.push(text)
-        else:
-            self._remember(pk, action)
+    def deliver(
+        self, late: list[Event], events: list[Event], told: Position, position: Position | None
+    ) -> None:
+        """Send events, or remember their pks: those that were taken before, and new ones.
 
-    def tell_late(self, pk: int | str, action: str, text: str) -> None:
-        """Send an event that was taken, or remember its pk again."""
-        if self._ready:
-            self._sink.push(text)
-        else:
-            self._remember(pk, action)
+        The audience had told everything up to `told` before it read them; with them, it has told
+        everything up to `position` (None: there is more to come before that can be said).
+        """
+        for event in late:
+            self._send_or_remember(event, blocked=False)
+        for event in events:
+            # In their order where some wait already: a create comes before its update.
+            if self.action in (EVERY_ACTION, event.action):
+                self._send_or_remember(event, blocked=bool(self._pending))
 
     def give_up(self) -> None:
-        """Its events can't be told any more: the client has to begin anew."""
+        """What changed can't be told any more: the client has to begin anew."""
         self._sink.too_slow()
+
+    def expel(self, pks: Collection[int | str]) -> None:
+        """End it for a user who may see nothing of the stream any more; `pks` were seen."""
+        model = self.reader.topic.model
+        for pk in [*pks] if self.row is None else [self.row]:
+            if self.action in (EVERY_ACTION, DELETE):
+                self._sink.push(Event(self.reader.stream, DELETE, pk, model).text)
+        self.on_end()
 
     def take(self, limit: int) -> dict[int | str, str]:
         """Up to `limit` of the pks that are to be told, and how."""
@@ -99,82 +114,115 @@ class Subscription:
         self.resume()
 
     @property
-    def _ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether frames may be sent to it now."""
         return not self._held and self._sink.has_room
+
+    @property
+    def _owes(self) -> bool:
+        return bool(self._pending)
+
+    def _send_or_remember(self, event: Event, *, blocked: bool) -> None:
+        if self.is_ready and not blocked:
+            self._send(event)
+        else:
+            self._remember(event.pk, event.action)
+
+    def _send(self, event: Event) -> None:
+        self._sink.push(event.text)
 
     def _remember(self, pk: int | str, action: str) -> None:
         self._pending[pk] = merge(self._pending.get(pk), action)
         if len(self._pending) > MAX_DIRTY:
-            self._sink.too_slow()
+            self.give_up()
 
 
-class Subscriptions:
-    """All subscriptions of one socket; `close` must be called when it ends."""
+class StatefulSubscription(Subscription):
+    """A subscription that keeps a client's replica equal to the rows that its user may see.
 
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self._items: dict[Key, tuple[Hub, Subscription]] = {}
-        self._entering = 0
-        self._closed = False
+    Each frame carries the position up to which the client has been told everything, so that it
+    can go on from there on another socket; it moves with the last frame of a batch only. `n`
+    counts the frames. What can't be told row by row becomes a reset, with a snapshot.
+    """
 
-    async def add(self, reader: Reader, action: str, lookup: object) -> Subscription:
-        """Subscribe to all rows, or to the one that `lookup` names; the same twice is once.
+    stateful = True
 
-        The subscription must be opened. Raises LimitExceeded over `MAX_SUBSCRIPTIONS`, NotFound
-        for a row that can't be seen.
+    def __init__(self, reader: Reader, sink: Sink, name: str, request_id: str | int | None) -> None:
+        super().__init__(reader, EVERY_ACTION, sink)
+        self.name = name
+        # How far the client was told; of no meaning before `start`.
+        self.position = Position("", 0)
+        self._names = f'"subscription":{encode(name)},"request_id":{encode(request_id)}'
+        self._n = 0
+        # Why the client's replica is void until it has a new snapshot.
+        self._lost: str | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it needs a snapshot."""
+        return self._lost is not None
+
+    def start(self, position: Position, pending: dict[int | str, str]) -> None:
+        """The client knows all up to `position`, and is to be told of `pending`."""
+        self.position = position
+        newer, self._pending = self._pending, pending
+        for pk, action in newer.items():
+            self._remember(pk, merge(self._pending.get(pk), action))
+
+    def lose(self, reason: str) -> None:
+        """Changes were lost: the client gets a snapshot as soon as it can take one."""
+        self._pending.clear()
+        self._lost = reason
+        self.resume()
+
+    def give_up(self) -> None:
+        self.lose(TOO_MANY)
+
+    def expel(self, pks: Collection[int | str]) -> None:
+        self._push(Reset(self.reader.stream, FORBIDDEN, "[]"))
+        self.on_end()
+
+    def reset(self, snapshot: Snapshot) -> None:
+        """Send a snapshot to take the place of what the client has.
+
+        One that can't be sent ends the subscription: the client has to ask for less.
         """
-        key = (reader.stream, lookup, action)
-        if key in self._items:
-            return self._items[key][1]
-        # Those of other streams that are on their way count: streams run side by side.
-        if len(self._items) + self._entering >= settings.MAX_SUBSCRIPTIONS:
-            raise LimitExceeded(
-                f"A socket may have {settings.MAX_SUBSCRIPTIONS} subscriptions. "
-                "Unsubscribe from one first."
-            )
-        self._entering += 1
-        try:
-            item = await self._enter(reader, action, lookup)
-        finally:
-            self._entering -= 1
-        if self._closed:  # meanwhile: nobody would end it
-            self._end(*item)
-            raise LimitExceeded("The socket is being closed.")
-        self._items[key] = item
-        return item[1]
+        if not self.is_ready:
+            return  # it is still lost
+        reason = TOO_MANY if snapshot.text is None else self._lost or TOO_MANY
+        self._lost = None
+        self.position = snapshot.position
+        self._push(Reset(self.reader.stream, reason, snapshot.text or "null"))
+        if snapshot.text is None:
+            self.on_end()
 
-    async def _enter(self, reader: Reader, action: str, lookup: object) -> tuple[Hub, Subscription]:
-        hub = get_hub()
-        subscription = Subscription(reader, action, self._sink)
-        await hub.hold(reader.topic)
-        try:
-            # Read after the topic is held: the key may have changed to a personal one.
-            subscription.audience = hub.audience(reader)
-            await subscription.audience.enter(subscription, lookup)
-        except BaseException:
-            hub.release(reader.topic)
-            raise
-        return hub, subscription
+    def deliver(
+        self, late: list[Event], events: list[Event], told: Position, position: Position | None
+    ) -> None:
+        if self.is_lost:
+            return  # it will be in the snapshot
+        if not self._pending and self.position.is_before(told) and not late:
+            self.position = told
+        everything = [*late, *events]
+        for index, event in enumerate(everything):
+            if not self.is_ready or (index >= len(late) and self._pending):
+                self._remember(event.pk, event.action)
+                continue
+            # With the last of them the client knows all, unless more waits for it.
+            is_last = index == len(everything) - 1 and not self._pending
+            if is_last and position is not None and self.position.is_before(position):
+                self.position = position
+            self._send(event)
 
-    def discard(self, stream: str, action: str, lookup: object) -> None:
-        """Unsubscribe; nothing happens where there is no such subscription."""
-        item = self._items.pop((stream, lookup, action), None)
-        if item is not None:
-            self._end(*item)
+    @property
+    def _owes(self) -> bool:
+        return bool(self._pending) or self.is_lost
 
-    def resume(self) -> None:
-        """The client has taken what was queued for it."""
-        for _, subscription in list(self._items.values()):
-            subscription.resume()
+    def _send(self, event: Event) -> None:
+        self._push(event)
 
-    def close(self) -> None:
-        """End all of them, and those that are on their way."""
-        self._closed = True
-        items, self._items = self._items, {}
-        for item in items.values():
-            self._end(*item)
-
-    def _end(self, hub: Hub, subscription: Subscription) -> None:
-        subscription.close()
-        subscription.audience.remove(subscription)
-        hub.release(subscription.reader.topic)
+    def _push(self, frame: Event | Reset) -> None:
+        self._n += 1
+        epoch, seq = self.position
+        keys = f'{self._names},"epoch":"{epoch}","seq":{seq},"n":{self._n}'
+        self._sink.push(frame.text_with(keys))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 
+from ..spawn import spawn
 from ..threads import run_in_thread
 from .operations import CREATE, DELETE, UPDATE
 from .reader import Reader
@@ -23,7 +24,7 @@ class View:
     """
 
     def __init__(self, *, restricted: bool, on_loaded: Callable[[], None]) -> None:
-        self._restricted = restricted
+        self.restricted = restricted
         self._on_loaded = on_loaded
         self.pks: dict[int | str, None] = {}
         self.complete = True
@@ -41,10 +42,10 @@ class View:
 
     async def load(self, reader: Reader) -> None:
         """Read what is visible, once for all who wait for it."""
-        if not self._restricted:
+        if not self.restricted:
             return
         if self._reading is None:
-            self._reading = asyncio.ensure_future(self._read(reader))
+            self._reading = spawn(self._read(reader))
         # Shielded: others may wait for it too.
         await asyncio.shield(self._reading)
 
@@ -66,7 +67,7 @@ class View:
 
     def remember(self, pk: int | str) -> None:
         """A row was shown."""
-        if self._restricted:
+        if self.restricted:
             self.pks[pk] = None
             if len(self.pks) > MAX_VISIBLE:
                 del self.pks[next(iter(self.pks))]
@@ -87,9 +88,19 @@ class View:
         elif row in origin.pks:
             self.pks[row] = None
 
+    def differences(self, now: Collection[int | str]) -> dict[int | str, str]:
+        """What has to be told so that `now` is what is known, as operations.
+
+        What appeared counts as known from here on: somebody has been shown it.
+        """
+        appeared = {pk: CREATE for pk in now if pk not in self.pks}
+        for pk in appeared:
+            self.remember(pk)
+        return {**appeared, **{pk: UPDATE for pk in self.pks if pk not in now}}
+
     def decide(self, pk: int | str, operation: str, *, present: bool) -> str | None:
         """What a change was to the audience; None where it is none of its business."""
-        if not self._restricted:
+        if not self.restricted:
             if present:
                 return CREATE if operation == CREATE else UPDATE
             # A row that is gone while only its update was told of: its delete is on the way.

@@ -1,0 +1,48 @@
+"""All rows that an audience may see, at one position of the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from ..protocol import byte_length
+from ..settings import settings
+from .log import Position
+from .reader import Rows
+
+# What is around a snapshot in its frame.
+FRAME_BYTES = 1024
+# Snapshots that are read at the same time in an event loop: when all clients come back at once,
+# they must not take every thread.
+AT_ONCE = 8
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """`text` is a JSON array of all rows, None where they are too many or too large to be sent.
+
+    Every change up to `position` is in it, and perhaps some later ones.
+    """
+
+    position: Position
+    text: str | None
+    pks: Collection[int | str]
+
+
+def make_snapshot(position: Position, rows: Rows) -> Snapshot:
+    """The snapshot with these rows."""
+    text = f"[{','.join(rows.texts.values())}]"
+    fits = rows.complete and byte_length(text) + FRAME_BYTES <= settings.MAX_REPLY_BYTES
+    return Snapshot(position, text if fits else None, rows.texts.keys())
+
+
+def turn() -> asyncio.Semaphore:
+    """What to hold while a snapshot is read."""
+    loop = asyncio.get_running_loop()
+    if loop not in _turns:
+        _turns[loop] = asyncio.Semaphore(AT_ONCE)
+    return _turns[loop]
