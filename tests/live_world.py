@@ -86,6 +86,12 @@ class Table:
     #: Whether the serializer asks who the user is, and whether it has been noticed.
     asks: bool = False
     noticed: bool = False
+    #: The rows before the last commit.
+    before: dict[int, Row] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """A commit is about to come."""
+        self.before = dict(self.rows)
 
     def sees(self, user: str | None, pk: int) -> bool:
         row = self.rows.get(pk)
@@ -109,8 +115,9 @@ class Table:
 class TableReader:
     """A reader of a table, as `BindingReader` is one of a database.
 
-    `user` sees the rows of nobody and those of their own. `shared`: it is believed that all users
-    see the same, until the table's serializer asks.
+    `user` sees the rows of nobody and those of their own, `even` of them only those whose version
+    is even: a filter. `shared`: it is believed that all users see the same, until the table's
+    serializer asks.
     """
 
     stream = "rows"
@@ -119,8 +126,15 @@ class TableReader:
     user_pk = None
 
     def __init__(
-        self, table: Table, user: str | None = None, *, restricted: bool = False, shared=False
+        self,
+        table: Table,
+        user: str | None = None,
+        *,
+        restricted: bool = False,
+        shared=False,
+        even=False,
     ) -> None:
+        self.even = even
         self.table, self.user, self.restricted, self.shared = table, user, restricted, shared
         self.reads: list[set[int | str]] = []
         self.failures = 0
@@ -132,7 +146,13 @@ class TableReader:
 
     @property
     def key(self):
-        return (self.restricted, None if self.shared and not self.table.noticed else self.user)
+        user = None if self.shared and not self.table.noticed else self.user
+        return (self.restricted, self.even, user)
+
+    def visible_rows(self) -> dict[int, int]:
+        """The version of each row that may be seen."""
+        visible = self.table.visible(self.user)
+        return {pk: each for pk, each in visible.items() if not self.even or each % 2 == 0}
 
     def read(self, pks) -> Rows:
         self.reads.append(set(pks))
@@ -143,16 +163,17 @@ class TableReader:
             self.table.noticed = True
             return Rows({}, personal=True)
         shown_to = self.user if self.table.asks or not self.shared else None
+        versions = self.visible_rows()
         return Rows(
             {
-                pk: json.dumps({"version": self.table.rows[pk].version, "shown_to": shown_to})
+                pk: json.dumps({"pk": pk, "version": versions[pk], "shown_to": shown_to})
                 for pk in pks
-                if self.table.sees(self.user, pk)
+                if pk in versions
             }
         )
 
     def snapshot(self, limit: int) -> Rows:
-        pks = list(self.table.visible(self.user))
+        pks = list(self.visible_rows())
         if len(pks) > limit:
             return Rows({}, complete=False)
         return self.read(pks)
@@ -161,12 +182,12 @@ class TableReader:
         return True
 
     def visible(self, limit: int, among=None) -> Visible:
-        visible = self.table.visible(self.user)
+        visible = self.visible_rows()
         pks = sorted((pk for pk in visible if among is None or pk in among), reverse=True)
         return Visible(set(pks[:limit]), complete=len(pks) <= limit)
 
     def find(self, pk) -> int:
-        if not self.table.sees(self.user, pk):
+        if pk not in self.visible_rows():
             raise NotFound
         return pk
 

@@ -16,7 +16,7 @@ from channels_api.live import subscription as subscription_module
 from channels_api.live import view as view_module
 from channels_api.live.log import Change, Hint, Position, Topic
 from channels_api.live.memory_log import MemoryLog
-from channels_api.live.operations import CREATE, DELETE, UPDATE, merge
+from channels_api.live.operations import CREATE, DELETE, LOOK, REPLACE, UPDATE, merge
 from channels_api.live.subscriptions import Subscriptions
 from tests.live_world import (
     TOPIC,
@@ -66,8 +66,14 @@ def make_world(monkeypatch):
         (CREATE, DELETE, DELETE),
         (UPDATE, UPDATE, UPDATE),
         (UPDATE, DELETE, DELETE),
-        (DELETE, CREATE, CREATE),
-        (DELETE, UPDATE, UPDATE),
+        (UPDATE, CREATE, CREATE),
+        (DELETE, CREATE, REPLACE),
+        (DELETE, UPDATE, LOOK),
+        (LOOK, UPDATE, LOOK),
+        (UPDATE, LOOK, LOOK),
+        (CREATE, LOOK, REPLACE),
+        (REPLACE, UPDATE, REPLACE),
+        (REPLACE, DELETE, DELETE),
     ],
 )
 def test_two_operations_add_up(earlier, later, merged):
@@ -184,7 +190,7 @@ async def test_the_next_hint_is_told(make_world):
         {
             "action": "create",
             "pk": 1,
-            "data": {"version": 0, "shown_to": None},
+            "data": {"pk": 1, "version": 0, "shown_to": None},
             "model": "app.row",
         }
     ]
@@ -595,7 +601,7 @@ async def test_an_audience_splits_when_the_serializer_asks_for_the_request(make_
         ]
     world.commit(1, Row())
     await settle()
-    shared = {"version": 0, "shown_to": None}
+    shared = {"pk": 1, "version": 0, "shown_to": None}
     for inboxes in subscribers.values():
         for inbox in inboxes:
             assert [event["data"] for event in inbox.events] == [shared]
@@ -605,7 +611,7 @@ async def test_an_audience_splits_when_the_serializer_asks_for_the_request(make_
     await settle()
     for user, inboxes in subscribers.items():
         for inbox in inboxes:
-            assert [event["data"] for event in inbox.events] == [{"version": 1, "shown_to": user}]
+            assert [event["data"] for event in inbox.events] == [{"pk": 1, "version": 1, "shown_to": user}]
 
 
 @clockless
@@ -720,7 +726,7 @@ async def test_a_slow_client_is_told_the_latest_state_when_it_has_room(make_worl
     subscription.resume()
     await settle()
     assert [(event["action"], event["data"]) for event in slow.events] == [
-        ("create", {"version": 2, "shown_to": None}),
+        ("create", {"pk": 1, "version": 2, "shown_to": None}),
         ("delete", None),
     ]
 

@@ -13,8 +13,8 @@ from ..threads import LIVE, run_in_thread
 from .flusher import Flusher
 from .log import Change, Position
 from .members import Members
-from .operations import DELETE
-from .reader import Reader
+from .operations import LOOK
+from .reader import Reader, Rows
 from .snapshot import Snapshot, make_snapshot, turn
 from .view import MAX_VISIBLE, View
 
@@ -116,16 +116,14 @@ class Audience:
 
     async def snapshot_for(self, subscription: Subscription) -> Snapshot:
         """What a subscription begins with."""
+        shared = await self.snapshot() if subscription.row is None else None
+        if shared is not None:
+            return shared
         position = self.position()
-        reader = subscription.reader
-        if subscription.row is not None:
-            rows = await run_in_thread(reader.read, [subscription.row], owner=reader.owner)
-        else:
-            shared = await self.snapshot()
-            if shared is not None:
-                return shared
-            position = self.position()
-            rows = await run_in_thread(reader.snapshot, settings.SNAPSHOT_ROWS, owner=reader.owner)
+        rows = await _read_own(subscription)
+        if rows.personal:
+            # It was found out just now; of what is personal the reader reads its own.
+            rows = await _read_own(subscription)
         return make_snapshot(position, rows)
 
     def reset(self) -> None:
@@ -135,7 +133,7 @@ class Audience:
                 subscription.lose(GAP)  # type: ignore[attr-defined]
         # To those without state what can be found out is told: rows of their own, and which rows
         # can be seen.
-        self.mark(Change(pk, DELETE) for pk in list(self.members.rows))
+        self.mark(Change(pk, LOOK) for pk in list(self.members.rows))
         spawn(self.revalidate())
 
     async def revalidate(self, users: Collection[int | str] | None = None) -> None:
@@ -224,3 +222,10 @@ class Audience:
         if self.view.restricted and not self.view.is_loading:
             differences = self.view.differences(pks)
             self.mark(Change(pk, operation) for pk, operation in differences.items())
+
+
+async def _read_own(subscription: Subscription) -> Rows:
+    reader = subscription.reader
+    if subscription.row is not None:
+        return await run_in_thread(reader.read, [subscription.row], owner=reader.owner)
+    return await run_in_thread(reader.snapshot, settings.SNAPSHOT_ROWS, owner=reader.owner)

@@ -13,7 +13,7 @@ from ..protocol import Event
 from ..spawn import spawn
 from ..threads import LIVE, run_in_thread
 from .log import Change, Position
-from .operations import DELETE, merge
+from .operations import DELETE, merge, told_as
 from .reader import CHUNK, Rows
 from .snapshot import Snapshot, make_snapshot
 
@@ -179,13 +179,13 @@ class Flusher:
             waiting.resume()
 
     def _late_events(self, pending: Pending, rows: Rows, make: _EventMaker) -> list[Event]:
-        # What is gone since is left out: its delete is on the way. One that is back since is
-        # deleted here all the same: its create is on the way.
-        return [
-            make(pk, action)
+        # One that was deleted and is back since is deleted here all the same: its create is on the
+        # way.
+        actions = {
+            pk: action if action == DELETE else told_as(action, present=pk in rows.texts)
             for pk, action in pending.items()
-            if pk in rows.texts or action == DELETE
-        ]
+        }
+        return [make(pk, action) for pk, action in actions.items() if action is not None]
 
     def _events(
         self, changes: Pending, rows: Rows, make: _EventMaker

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .log import Change, Replay
-from .operations import CREATE, DELETE, UPDATE, merge
+from .operations import CREATE, DELETE, LOOK, REPLACE, UPDATE, merge
 from .view import View
 from .wish import State
 
@@ -39,22 +39,17 @@ def find_missed(
     happened: dict[int | str, str] = {}
     for change in changes:
         happened[change.pk] = merge(happened.get(change.pk), change.operation)
+    # In which order it happened is not known: what is there when it is told decides.
     if have is None:
-        return happened
-    if not view.restricted:
         return {
-            pk: _for_holder(operation, holds=pk in have)
+            pk: REPLACE if operation in (CREATE, REPLACE) else LOOK
             for pk, operation in happened.items()
-            if pk in have or operation != DELETE
         }
+    if not view.restricted:
+        return {pk: LOOK if pk in have else CREATE for pk in happened}
     return {
         **{pk: DELETE for pk in have if pk not in view.pks},
         **{pk: UPDATE for pk in happened if pk in have and pk in view.pks},
         **{pk: CREATE for pk in view.pks if pk not in have},
     }
 
-
-def _for_holder(operation: str, *, holds: bool) -> str:
-    if operation == DELETE:
-        return DELETE
-    return UPDATE if holds else CREATE

@@ -167,7 +167,7 @@ class StatefulSubscription(Subscription):
         self.position = position
         newer, self._pending = self._pending, pending
         for pk, action in newer.items():
-            self._remember(pk, merge(self._pending.get(pk), action))
+            self._remember(pk, action)
 
     def lose(self, reason: str) -> None:
         """Changes were lost: the client gets a snapshot as soon as it can take one."""

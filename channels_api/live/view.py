@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Container
 
 from ..spawn import spawn
 from ..threads import run_in_thread
-from .operations import CREATE, DELETE, UPDATE
+from .operations import CREATE, DELETE, UPDATE, told_as
 from .reader import Reader
 
 # Pks that are remembered as visible. Beyond it a delete of a row that was not told of before is
@@ -101,14 +101,11 @@ class View:
     def decide(self, pk: int | str, operation: str, *, present: bool) -> str | None:
         """What a change was to the audience; None where it is none of its business."""
         if not self.restricted:
-            if present:
-                return CREATE if operation == CREATE else UPDATE
-            # A row that is gone while only its update was told of: its delete is on the way.
-            return DELETE if operation == DELETE else None
+            return told_as(operation, present=present)
         known = pk in self.pks
         if present:
             self.remember(pk)
             unseen = not known and self.complete
-            return CREATE if operation == CREATE or unseen else UPDATE
+            return CREATE if unseen else told_as(operation, present=True)
         self.pks.pop(pk, None)
         return DELETE if known else None
