@@ -12,7 +12,7 @@ from rest_framework.viewsets import ModelViewSet
 
 from channels_api.bindings import ResourceBinding
 from channels_api.demultiplexer import WebsocketDemultiplexer
-from channels_api.live import changes
+from channels_api.live.rows import watched
 from channels_api.permissions import AllowAny, IsAuthenticated
 from channels_api.settings import default_permission_classes
 from tests.app.models import Document, Question, Tag
@@ -336,6 +336,6 @@ def test_the_models_of_viewsets_are_watched_where_the_class_is_imported():
     class TagViewSet(ModelViewSet):
         queryset = Tag.objects.all()
 
-    changes._watched.discard(Tag)  # noqa: SLF001
+    watched.discard(Tag)
     demultiplexer({"tags": TagViewSet})
-    assert Tag in changes._watched  # noqa: SLF001
+    assert Tag in watched
