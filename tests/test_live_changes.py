@@ -2,40 +2,27 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.sessions.models import Session
 from django.core import serializers
 from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from channels_api.live import changes, hub
-from channels_api.live import log as log_module
-from channels_api.live.log import Change, MemoryLog, Position
-from tests.app.models import Document, PublishedQuestion, Question, Survey, Tag
+from channels_api.live.log import Change, Position
+from tests.app.models import Document, Leaf, Node, PublishedQuestion, Question, Survey, Tag
+from tests.live_recorder import Recorder, record
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
 
-class Recorder:
-    """The log of a test, read back as (pk, operation)."""
-
-    def __init__(self) -> None:
-        self.log = MemoryLog()
-
-    def of(self, model, alias: str = "default") -> list[tuple]:
-        topic = changes.topic_of(model, alias)
-        start = Position(self.log.epoch, 0)
-        return [tuple(change) for change in asyncio.run(self.log.since(topic, start)).changes]
-
-
 @pytest.fixture
-def recorder(monkeypatch) -> Recorder:
-    for model in (Question, Survey, Document, Tag):
-        changes.watch(model)
-    recorder = Recorder()
-    monkeypatch.setattr(log_module, "_log", recorder.log)
-    return recorder
+def recorder(monkeypatch) -> Iterator[Recorder]:
+    yield from record(monkeypatch, Question, Survey, Document, Tag)
 
 
 @contextlib.contextmanager
@@ -186,6 +173,14 @@ def test_a_cascade_tells_every_row(recorder, django_user_model):
     assert sorted(deleted) == pks
 
 
+def test_a_parent_finds_a_child_that_has_a_key_of_its_own(recorder):
+    changes.watch(Leaf)
+    Node.objects.create(name="other", code="other")  # so that the keys differ
+    leaf = Leaf.objects.create(name="a", code="a")
+    Node.objects.get(code="a").save()
+    assert recorder.of(Leaf) == [(leaf.pk, "create"), (leaf.pk, "update")]
+
+
 @pytest.mark.parametrize("model", [Survey, Question])
 def test_fixtures_are_changes(recorder, model):
     survey = Survey.objects.create(question_text="a", audience="all")
@@ -219,9 +214,11 @@ def test_deletes_of_other_models_stay_fast():
     """A listener to all models would have Django fetch each row before it is deleted."""
 
     def queries(rows: int) -> list[str]:
-        Group.objects.bulk_create(Group(name=str(number)) for number in range(rows))
+        Session.objects.bulk_create(
+            Session(session_key=str(number), expire_date=timezone.now()) for number in range(rows)
+        )
         with CaptureQueriesContext(connections["default"]) as captured:
-            Group.objects.all().delete()
+            Session.objects.all().delete()
         return [query["sql"] for query in captured]
 
     changes.watch(Question)
@@ -229,10 +226,10 @@ def test_deletes_of_other_models_stay_fast():
 
 
 def test_a_log_that_fails_fails_no_save(recorder, monkeypatch, caplog):
-    def fail(topic, changes):
+    def fail(topic, changes, ring):
         raise OSError("the log is away")
 
-    monkeypatch.setattr(recorder.log, "append", fail)
+    monkeypatch.setattr(recorder.log, "publish", fail)
     monkeypatch.setattr("channels_api.logs._last", {})
     for text in "abc":
         Question.objects.create(question_text=text)
@@ -259,7 +256,8 @@ def test_the_log_has_what_hubs_are_rung_for(recorder):
     async def listen() -> list:
         heard = []
         mine = hub.get_hub()
-        await mine.hold(changes.topic_of(Question, "default"))
+        reader = SimpleNamespace(topic=changes.topic_of(Question, "default"), user_topic=None)
+        await mine.hold(reader)
         mine.hear_all = heard.extend
         await asyncio.to_thread(create)
         return heard

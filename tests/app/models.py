@@ -5,6 +5,8 @@ import uuid
 from django.conf import settings
 from django.db import models
 
+from channels_api.live import LiveQuerySet
+
 
 class Question(models.Model):
     """An integer key; `published` for querysets that hide rows, `owner` for object permissions."""
@@ -50,3 +52,35 @@ class Survey(Question):
     """A multi-table child: each row is a question as well, with its key in both tables."""
 
     audience = models.CharField(max_length=50)
+
+
+class Node(models.Model):
+    """Related to others of its kind in every way, with a queryset that announces its updates."""
+
+    name = models.CharField(max_length=50)
+    code = models.CharField(max_length=50, unique=True)
+    above = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="below")
+    friends = models.ManyToManyField("self")
+    idols = models.ManyToManyField("self", symmetrical=False, through="Follow", related_name="fans")
+
+    objects = LiveQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Follow(models.Model):
+    """A table of the project's own between two rows, one of which is not named by its key."""
+
+    fan = models.ForeignKey(Node, on_delete=models.CASCADE, to_field="code", related_name="+")
+    idol = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="+")
+
+    def __str__(self) -> str:
+        return f"{self.fan_id} follows {self.idol_id}"
+
+
+class Leaf(Node):
+    """A multi-table child whose key is not that of its parent."""
+
+    id_of_leaf = models.AutoField(primary_key=True)
+    node = models.OneToOneField(Node, on_delete=models.CASCADE, parent_link=True)
