@@ -16,7 +16,8 @@ from channels_api.live.wish import State
 from tests.live_schedules import PKS, USERS, BrokenPromiseError
 from tests.live_world import TOPIC, Reads, Row, Table, TableReader, end_all_tasks, settle
 
-STEPS = (30, 80, 200)
+STEPS = (100, 250, 500)
+HEARTBEAT = 50
 
 
 class SharedLog(MemoryLog):
@@ -157,10 +158,10 @@ class StateSchedule:
             self.ring: 8,
             self.begin_read: 8,
             self.end_read: 8,
-            self.tick: 10,
-            self.connect: 3,
-            self.hang_up: pick([0, 0.5, 2]),
-            self.take: pick([3, 10]),
+            self.tick: 16,
+            self.connect: 8,
+            self.hang_up: pick([0, 2, 6]),
+            self.take: pick([5, 20]),
             self.fill: 1,
             self.drain: 1,
             self.lose_log: pick([0, 0, 0.2, 0.6]),
@@ -175,9 +176,7 @@ class StateSchedule:
 
         def reader() -> TableReader:
             made = _StaleReader if self.stale_reads else TableReader
-            return made(
-                self.table, user, restricted=self.restricted, shared=self.shared, even=even
-            )
+            return made(self.table, user, restricted=self.restricted, shared=self.shared, even=even)
 
         return Client(reader, self.random.choice([None, None, None, *PKS]))
 
@@ -248,11 +247,19 @@ class StateSchedule:
     async def beat(self) -> None:
         """A heartbeat goes by."""
         if not self.reads.parked:
-            await asyncio.sleep(11)
+            await asyncio.sleep(HEARTBEAT + 1)
 
     # reads
 
     async def begin_read(self) -> None:
+        for _ in range(self.random.randint(1, 3)):
+            await self._begin_read()
+
+    async def end_read(self) -> None:
+        for _ in range(self.random.randint(1, 3)):
+            await self._end_read()
+
+    async def _begin_read(self) -> None:
         if self.reads.parked:
             future, function = self.reads.parked.pop(self.random.randrange(len(self.reads.parked)))
             try:
@@ -261,7 +268,7 @@ class StateSchedule:
                 result, error = None, exc
             self.results.append((future, result, error))
 
-    async def end_read(self) -> None:
+    async def _end_read(self) -> None:
         if self.results:
             future, result, error = self.results.pop(self.random.randrange(len(self.results)))
             if future.done():
@@ -272,7 +279,7 @@ class StateSchedule:
                 future.set_exception(error)
 
     async def tick(self) -> None:
-        for _ in range(self.random.randint(1, 4)):
+        for _ in range(self.random.randint(1, 12)):
             await asyncio.sleep(0)
 
     async def fail(self) -> None:
@@ -290,8 +297,9 @@ class StateSchedule:
     # clients
 
     async def connect(self) -> None:
-        client = self.random.choice(self.clients)
-        if client.connecting is None:
+        away = [client for client in self.clients if client.connecting is None]
+        if away:
+            client = self.random.choice(away)
             client.connecting = asyncio.ensure_future(self._connect(client))
             client.connecting.add_done_callback(lambda task: task.cancelled() or task.exception())
 
@@ -318,7 +326,13 @@ class StateSchedule:
         subscription.open()
 
     async def hang_up(self) -> None:
-        self._hang_up(self.random.choice(self.clients))
+        # Mostly those who have something on its way.
+        there = [client for client in self.clients if client.frames]
+        if not there or self.random.random() < 0.1:
+            there = [client for client in self.clients if client.subscription]
+        if not there or self.random.random() < 0.1:
+            there = self.clients
+        self._hang_up(self.random.choice(there))
 
     def _hang_up(self, client: Client) -> None:
         if client.connecting is not None:

@@ -124,7 +124,14 @@ class Audience:
         if rows.personal:
             # It was found out just now; of what is personal the reader reads its own.
             rows = await _read_own(subscription)
+        # It may have come into another audience meanwhile.
+        subscription.audience.learn(rows, subscription.row)
         return make_snapshot(position, rows)
+
+    def learn(self, rows: Rows, row: int | str | None = None) -> None:
+        """Somebody is shown rows: all that can be seen, or the only one of interest."""
+        if rows.complete and (row is not None or self.members.everything):
+            self._compare(rows.texts.keys() | rows.failed, row)
 
     def reset(self) -> None:
         """What happened can't be told: whoever keeps state is given all of it anew."""
@@ -186,8 +193,7 @@ class Audience:
             rows = await run_in_thread(self.reader.snapshot, settings.SNAPSHOT_ROWS, owner=LIVE)
         if rows.personal or self.is_personal:
             return None
-        if rows.complete and self.members.everything:
-            self._learn(rows.texts.keys() | rows.failed)
+        self.learn(rows)
         return make_snapshot(position, rows)
 
     async def _renew(self, users: Collection[int | str] | None) -> None:
@@ -211,16 +217,16 @@ class Audience:
         if bool(self.members.everything) != (among is None) or self.view.is_loading:
             return  # another question by now
         if visible.complete:
-            self._learn(visible.pks)
+            self._compare(visible.pks)
             return
         for subscription in list(self.members.everything):
             if subscription.stateful:
                 subscription.give_up()
 
-    def _learn(self, pks: Collection[int | str]) -> None:
+    def _compare(self, pks: Collection[int | str], row: int | str | None = None) -> None:
         """Tell of what can be seen now and could not before, and the other way round."""
         if self.view.restricted and not self.view.is_loading:
-            differences = self.view.differences(pks)
+            differences = self.view.differences(pks, row)
             self.mark(Change(pk, operation) for pk, operation in differences.items())
 
 

@@ -145,6 +145,8 @@ class Flusher:
         changes = {pk: self.dirty.pop(pk) for pk in list(islice(self.dirty, CHUNK))}
         lost = [each for each in self.lagging if each.stateful and each.is_lost]  # type: ignore[attr-defined]
         late = {each: each.take(CHUNK) for each in self.lagging if each not in lost}
+        for each in lost:
+            each.begin_reset()  # type: ignore[attr-defined]
         self.lagging.clear()
         return Batch(self._position(), not self.dirty, changes, late, lost)  # type: ignore[arg-type]
 
@@ -152,8 +154,9 @@ class Flusher:
         self._mark_again(batch.changes)
         for subscription, pending in batch.late.items():
             subscription.put_back(pending)
-        for subscription in batch.lost:
-            subscription.resume()
+        for each in batch.lost:
+            each.end_reset(None)
+            each.resume()
 
     def _mark_again(self, changes: Pending) -> None:
         # Beneath what came in meanwhile, which is newer.
@@ -163,9 +166,8 @@ class Flusher:
 
     def _tell(self, batch: Batch, rows: Rows, snapshot: Snapshot | None) -> None:
         for each in batch.lost:
-            own = snapshot if each.row is None else _snapshot_of_row(each.row, batch.position, rows)
-            if own is not None:
-                each.reset(own)
+            whole = each.row is None
+            each.end_reset(snapshot if whole else _snapshot_of_row(each.row, batch.position, rows))
         makes = _EventMaker(self._audience, rows)
         late = {each: self._late_events(batch.late[each], rows, makes) for each in batch.late}
         again, events = self._events(batch.changes, rows, makes)
@@ -221,8 +223,6 @@ class _EventMaker:
         return self._made[pk, action]
 
 
-def _snapshot_of_row(row: int | str, position: Position, rows: Rows) -> Snapshot | None:
-    if row in rows.failed:
-        return None
+def _snapshot_of_row(row: int | str | None, position: Position, rows: Rows) -> Snapshot:
     texts = {pk: text for pk, text in rows.texts.items() if pk == row}
     return make_snapshot(position, Rows(texts))

@@ -52,4 +52,3 @@ def find_missed(
         **{pk: UPDATE for pk in happened if pk in have and pk in view.pks},
         **{pk: CREATE for pk in view.pks if pk not in have},
     }
-

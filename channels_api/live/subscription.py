@@ -154,8 +154,10 @@ class StatefulSubscription(Subscription):
         self.position = Position("", 0)
         self._names = f'"subscription":{encode(name)},"request_id":{encode(request_id)}'
         self._n = 0
-        # Why the client's replica is void until it has a new snapshot.
+        # Why the client's replica is void until it has a new snapshot; and why it was before that
+        # snapshot began to be read. What is lost meanwhile need not be in it.
         self._lost: str | None = None
+        self._resetting: str | None = None
 
     @property
     def is_lost(self) -> bool:
@@ -182,15 +184,21 @@ class StatefulSubscription(Subscription):
         self._push(Reset(self.reader.stream, FORBIDDEN, "[]"))
         self.on_end()
 
-    def reset(self, snapshot: Snapshot) -> None:
-        """Send a snapshot to take the place of what the client has.
+    def begin_reset(self) -> None:
+        """Its snapshot is about to be read."""
+        self._resetting, self._lost = self._lost, None
+
+    def end_reset(self, snapshot: Snapshot | None) -> None:
+        """Send the snapshot to take the place of what the client has; None: there is none yet.
 
         One that can't be sent ends the subscription: the client has to ask for less.
         """
-        if not self.is_ready:
-            return  # it is still lost
-        reason = TOO_MANY if snapshot.text is None else self._lost or TOO_MANY
-        self._lost = None
+        reason, self._resetting = self._resetting or TOO_MANY, None
+        if snapshot is None or self.is_lost or not self.is_ready:
+            self._lost = self._lost or reason
+            return
+        if snapshot.text is None:
+            reason = TOO_MANY
         self.position = snapshot.position
         self._push(Reset(self.reader.stream, reason, snapshot.text or "null"))
         if snapshot.text is None:
@@ -199,7 +207,7 @@ class StatefulSubscription(Subscription):
     def deliver(
         self, late: list[Event], events: list[Event], told: Position, position: Position | None
     ) -> None:
-        if self.is_lost:
+        if self.is_lost or self._resetting is not None:
             return  # it will be in the snapshot
         if not self._pending and self.position.is_before(told) and not late:
             self.position = told

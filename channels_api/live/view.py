@@ -88,15 +88,18 @@ class View:
         elif row in origin.pks:
             self.pks[row] = None
 
-    def differences(self, now: Collection[int | str]) -> dict[int | str, str]:
-        """What has to be told so that `now` is what is known, as operations.
+    def differences(
+        self, now: Collection[int | str], row: int | str | None = None
+    ) -> dict[int | str, str]:
+        """What has to be told so that `now` is what is known, as operations; of all or of a row.
 
         What appeared counts as known from here on: somebody has been shown it.
         """
         appeared = {pk: CREATE for pk in now if pk not in self.pks}
+        gone = {pk: UPDATE for pk in self.pks if pk not in now and row in (None, pk)}
         for pk in appeared:
             self.remember(pk)
-        return {**appeared, **{pk: UPDATE for pk in self.pks if pk not in now}}
+        return {**appeared, **gone}
 
     def decide(self, pk: int | str, operation: str, *, present: bool) -> str | None:
         """What a change was to the audience; None where it is none of its business."""
