@@ -105,6 +105,13 @@ class Client:
             self._put(frame["data"])
         self.position = Position(frame["epoch"], frame["seq"])
 
+    def take_everything(self) -> None:
+        while self.frames:
+            self.take_frame()
+        self.has_room = True
+        if self.subscriptions is not None:
+            self.subscriptions.resume()
+
     def _replace(self, snapshot: list[dict]) -> None:
         self.replica = {}
         for row in snapshot:
@@ -360,29 +367,26 @@ class StateSchedule:
         """No more trouble: what is on its way arrives, or is lost for ever; everybody is back."""
         self.table.begin()
         self.reads.parking = False
-        while self.to_publish:
-            await self.publish()
-        while self.hints:
-            await self.ring()
+        for left, step in (
+            (self.to_publish, self.publish),
+            (self.hints, self.ring),
+            (self.reads.parked, self.begin_read),
+            (self.results, self.end_read),
+        ):
+            while left:
+                await step()
         for _ in range(6):
-            while self.reads.parked:
-                await self.begin_read()
-            while self.results:
-                await self.end_read()
             await settle()
             for client in self.clients:
-                while client.frames:
-                    client.take_frame()
-                client.has_room = True
-                if client.subscriptions is not None:
-                    client.subscriptions.resume()
+                client.take_everything()
                 await self._come_back(client)
         for client in self.clients:
             if client.connecting is None:  # the row that it wants can't be seen
                 client.replica = {}
 
     async def _come_back(self, client: Client) -> None:
-        if client.connecting is None or client.connecting.done() and client.subscription is None:
+        failed = client.connecting and client.connecting.done() and not client.subscription
+        if client.connecting is None or failed:
             client.connecting = asyncio.ensure_future(self._connect(client))
             with suppress(Exception):
                 await client.connecting
