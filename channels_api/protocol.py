@@ -56,17 +56,19 @@ class Reply:
 
     def encode(self) -> str:
         """The frame's text. Raises TypeError or ValueError for what strict JSON can't hold."""
+        raw = isinstance(self.data, JSONText)
         payload = {
             "action": self.action,
             "errors": self.errors,
+            "data": None if raw else self.data,
             "response_status": self.status,
             "request_id": self.request_id,
         }
-        if isinstance(self.data, JSONText):
-            rest = encode(payload)[1:]
-            return f'{{"stream":{encode(self.stream)},"payload":{{"data":{self.data},{rest}}}'
-        payload["data"] = self.data
-        return encode({"stream": self.stream, "payload": payload})
+        if not raw:
+            return encode({"stream": self.stream, "payload": payload})
+        del payload["data"]
+        rest = encode(payload)[1:]
+        return f'{{"stream":{encode(self.stream)},"payload":{{"data":{self.data},{rest}}}'
 
 
 @dataclass(frozen=True)
