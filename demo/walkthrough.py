@@ -75,6 +75,10 @@ def walk(actor, watcher):
     for stream in ("questions", "choices"):
         watcher.ask(stream, "subscribe", data={"action": "*"})
 
+    title("Subscribe with state: a snapshot, and where it stands")
+    state = actor.ask("questions", "subscribe", data={"action": "*", "snapshot": True})
+    actor.ask("questions", "unsubscribe", data={"subscription": state["subscription"]})
+
     title("Create, and the watcher hears of it")
     question = actor.ask(
         "questions", "create", data={"question_text": "Tea or coffee?"}, status=201
@@ -127,6 +131,14 @@ def walk(actor, watcher):
     actor.ask("questions", "reset", pk=pk, status=401)
     actor.ask("questions", "dance", status=400)
     actor.ask("nothing", "list", status=404)
+
+    title("Come back to the subscription: what was missed, and nothing else")
+    since = {"epoch": state["epoch"], "seq": state["seq"]}
+    have = [row["id"] for row in state["snapshot"]]
+    data = {"action": "*", "since": since, "have": have}
+    again = actor.ask("questions", "subscribe", data=data)
+    expect(again["recovered"], True)
+    expect(actor.hear_event("polls.question", "create", pk)["question_text"], "Tea?")
 
     title("Delete: the question, and its choice with it")
     expect(actor.ask("questions", "delete", pk=pk), {})

@@ -7,16 +7,12 @@ import { Connection, RequestError } from "./socket.js";
 
 const FRAMES_KEPT = 100;
 const LONGEST_TEXT = 200;
-// Bounds of loading: pages of a list, and how often it is begun anew when it changes meanwhile.
-const PAGES = 40;
-const TRIES = 5;
 
 const $ = (id) => document.getElementById(id);
 
 const questions = new Replica();
 const choices = new Replica();
 const replicas = { questions, choices };
-let loaded = false;
 let drawing = false;
 
 const actions = {
@@ -44,7 +40,7 @@ const connection = new Connection(url, { state: showState, open: begin, event: h
 const report = new Report(connection);
 
 function begin() {
-  load();
+  Object.keys(replicas).forEach(subscribe);
   report.resume();
 }
 
@@ -55,45 +51,14 @@ function hear(stream, event) {
   draw();
 }
 
-async function load() {
+// A new connection: what was missed is told, or everything.
+async function subscribe(stream) {
+  const replica = replicas[stream];
   await attempt(async () => {
-    questions.begin();
-    choices.begin();
-    const data = { action: "*" };
-    await Promise.all([
-      connection.request("questions", "subscribe", { data }),
-      connection.request("choices", "subscribe", { data }),
-    ]);
-    for (let tries = 0; tries < TRIES; tries++) {
-      questions.beginPages();
-      await loadPages();
-      if (!questions.shifted) break;
-    }
-    questions.finish();
-    choices.finish();
-    loaded = true;
+    // The events follow the reply: nothing else may wait for it.
+    replica.begin(await connection.request(stream, "subscribe", { data: replica.wish }));
     draw();
   });
-}
-
-async function loadPages() {
-  for (let page = 1; page <= PAGES; page++) {
-    const rows = await listPage(page);
-    if (!rows.length) return;
-    questions.list(rows);
-    // Only here: in an event's row they may be older than what the choices' own events told.
-    choices.list(rows.flatMap((row) => row.choices));
-    draw();
-  }
-}
-
-async function listPage(page) {
-  try {
-    return await connection.request("questions", "list", { data: { page } });
-  } catch (error) {
-    if (error.status === 404 && page > 1) return []; // the page behind the last one
-    throw error;
-  }
 }
 
 async function addPoll(question_text, texts) {
@@ -139,7 +104,7 @@ function draw() {
   requestAnimationFrame(() => {
     drawing = false;
     board.show(questions.rows, choices.rows);
-    $("empty").hidden = !loaded || questions.rows.size > 0;
+    $("empty").hidden = !questions.loaded || questions.rows.size > 0;
   });
 }
 

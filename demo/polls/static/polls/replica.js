@@ -1,54 +1,36 @@
-// The rows of one stream as this page knows them: listed once, then kept up to date by events.
+// The rows of one stream as this page knows them: a snapshot, then kept up to date by events. After
+// a lost connection it goes on where it was, for as long as the server can tell what it missed.
 
 export class Replica {
   rows = new Map();
-  #loading = false;
-  #listed = new Set();
-  #heard = new Set();
-  #shifted = false;
+  loaded = false;
+  #position = null;
 
-  // To be called before the subscription is asked for; the list is asked for after it. So no change
-  // falls between the two, but an event may overtake a list that was read before it.
-  begin() {
-    this.#loading = true;
-    this.#listed.clear();
-    this.#heard.clear();
+  // The data of the subscribe that begins it, or goes on with it.
+  get wish() {
+    if (!this.#position) return { action: "*", snapshot: true };
+    return { action: "*", since: this.#position, have: [...this.rows.keys()] };
   }
 
-  beginPages() {
-    this.#shifted = false;
+  // The data of the reply to it: the events that it missed follow, or all rows stand in it.
+  begin({ recovered, snapshot, epoch, seq }) {
+    if (!recovered) this.#replace(snapshot);
+    this.#position = { epoch, seq };
+    this.loaded = true;
   }
 
-  list(rows) {
-    for (const row of rows) {
-      this.#listed.add(row.id);
-      // What an event told since begin() is at least as new as the list, a deletion too.
-      if (!this.#heard.has(row.id)) this.rows.set(row.id, row);
-    }
-  }
-
-  // Whether rows may have moved to a page that was fetched before: then fetch all again.
-  get shifted() {
-    return this.#shifted;
-  }
-
-  finish() {
-    for (const pk of this.rows.keys()) {
-      // Deleted while the page was not connected.
-      if (!this.#listed.has(pk) && !this.#heard.has(pk)) this.rows.delete(pk);
-    }
-    this.#loading = false;
-  }
-
-  apply({ action, pk, data }) {
-    if (this.#loading) {
-      this.#heard.add(pk);
-      if (action !== "create") this.#shifted = true;
-    }
-    if (action === "delete") {
+  apply({ action, pk, data, snapshot, epoch, seq }) {
+    if (action === "reset") {
+      this.#replace(snapshot ?? []);
+    } else if (action === "delete") {
       this.rows.delete(pk);
     } else {
       this.rows.set(pk, data);
     }
+    this.#position = { epoch, seq };
+  }
+
+  #replace(rows) {
+    this.rows = new Map(rows.map((row) => [row.id, row]));
   }
 }
