@@ -160,7 +160,7 @@ class StateSchedule:
         self.clients = [self._client() for _ in range(4)]
         self.steps = {
             self.commit: pick([3, 6, 12]),
-            self.bulk: pick([0, 0, 0.5]),
+            self.bulk: pick([0, 0, 0.5, 3]),
             self.publish: pick([3, 8]),
             self.ring: 8,
             self.begin_read: 8,
@@ -171,7 +171,7 @@ class StateSchedule:
             self.take: pick([5, 20]),
             self.fill: 1,
             self.drain: 1,
-            self.lose_log: pick([0, 0, 0.2, 0.6]),
+            self.lose_log: pick([0, 0, 0.2, 2]),
             self.fail: 0.3,
             self.beat: pick([0, 0.3]),
             self.ask: 0.1,

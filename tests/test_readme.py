@@ -7,11 +7,21 @@ import pytest
 from channels.layers import ChannelLayerManager
 from django.test import override_settings
 
+from channels_api.checks import check_settings
 from channels_api.settings import DEFAULTS
 from tests import readme
 from tests.client import SocketClient
 from tests.servers import AppServer
 from tests.tasks_helpers import follow
+
+
+#: What no signal tells of.
+TRY_BULK = """
+from polls.bulk import publish, publish_all
+from polls.models import Question
+publish_all()
+publish(Question.objects.all())
+"""
 
 
 class QuickstartServer(AppServer):
@@ -32,6 +42,7 @@ def test_quickstart(tmp_path, kind):
     readme.write_project(tmp_path)
     for command in ["check"], ["makemigrations", "polls"], ["migrate"]:
         readme.run(tmp_path, "manage.py", *command)
+    readme.run(tmp_path, "manage.py", "shell", "-c", TRY_BULK)
     with QuickstartServer(kind, tmp_path) as server:
         script = (tmp_path / "try_it.py").read_text()
         (tmp_path / "try_it.py").write_text(script.replace("8000", str(server.port)))
@@ -75,16 +86,18 @@ def test_settings():
 def test_channel_layer():
     """It can be made as it stands there."""
     namespace: dict = {}
-    exec(readme.blocks()["For example"], namespace)  # noqa: S102 - the README is ours
+    exec(readme.blocks()["Several processes"], namespace)  # noqa: S102 - the README is ours
     with override_settings(CHANNEL_LAYERS=namespace["CHANNEL_LAYERS"]):
         layer = ChannelLayerManager()["default"]
+    with override_settings(CHANNELS_API=namespace["CHANNELS_API"]):
+        assert check_settings(None) == []
     assert layer.hosts == [{"address": "redis://127.0.0.1:6379", "socket_timeout": None}]
 
 
 def test_code_is_in_blocks_that_run():
     """A block without a name, or with an unknown one, would be tested by nobody."""
     files = {caption for caption in readme.blocks() if caption.endswith(".py")}
-    others = {"It prints", "These are the defaults", "For example"}
+    others = {"It prints", "These are the defaults", "Several processes"}
     others |= {"For development", "In production"}
     assert readme.blocks().keys() - files == others
     assert readme.README.read_text().count(".. code-block::") == len(readme.blocks())
