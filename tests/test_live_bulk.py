@@ -115,9 +115,11 @@ def test_more_rows_than_are_kept_are_any_row(recorder, settings):
 
 
 def test_no_rows_are_no_change(recorder):
-    changed(Question, [])
-    changed(Question, [None])
-    changed(Question, Question.objects.none())
+    with transaction.atomic():
+        changed(Question, [])
+        changed(Question, [None])
+        changed(Question, Question.objects.none())
+        assert connection.run_on_commit == []
     assert recorder.of(Question) == []
 
 
@@ -196,6 +198,7 @@ def test_an_update_is_announced(recorder):
 
 def test_an_update_of_no_rows_is_none(recorder):
     assert Node.objects.filter(name="x").update(name="y") == 0
+    assert Node.objects.filter(name="x").update(id=1) == 0
     assert recorder.of(Node) == []
 
 
@@ -271,6 +274,31 @@ def test_an_update_of_more_than_are_kept_is_any_row(recorder, settings):
     assert len(recorder.of(Node)) == 2
 
 
+def test_a_row_that_is_found_twice_is_one(recorder, settings):
+    settings.CHANNELS_API = {"HISTORY_SIZE": 1}
+    a, b, c = make_nodes("a", "b", "c")
+    a.fans.set([b, c])
+    assert Node.objects.filter(fans__name__in=["b", "c"]).update(name="x") == 1
+    assert recorder.of(Node) == of("update", a)
+
+
+class ReadsElsewhere:
+    """As where reads go to a replica."""
+
+    def db_for_read(self, model, **hints):
+        return "other"
+
+    def db_for_write(self, model, **hints):
+        return "default"
+
+
+def test_an_update_looks_where_it_writes(recorder, settings):
+    [node] = make_nodes("a")
+    settings.DATABASE_ROUTERS = [ReadsElsewhere()]
+    assert Node.objects.update(name="b") == 1
+    assert recorder.of(Node) == of("update", node)
+
+
 def test_an_update_of_keys_is_any_row(recorder):
     [node] = make_nodes("a")
     assert Node.objects.update(id=node.pk + 100) == 1
@@ -302,7 +330,14 @@ def test_created_rows_are_announced(recorder):
     made = Node.objects.bulk_create(Node(name=name, code=name) for name in "ab")
     assert [node.name for node in made] == ["a", "b"]
     assert recorder.of(Node) == of("create", *made)
+    assert recorder.of(Leaf) == []
+
+
+def test_no_created_rows_are_no_change(recorder):
     assert Node.objects.bulk_create([]) == []
+    upsert = {"update_conflicts": True, "update_fields": ["title"], "unique_fields": ["title"]}
+    assert LiveQuerySet(Document).bulk_create([], **upsert) == []
+    assert recorder.of(Node) == recorder.of(Document) == []
 
 
 def test_rows_that_were_perhaps_created_are_looked_at(recorder):

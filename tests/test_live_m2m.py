@@ -7,6 +7,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import OperationalError, connections, transaction
 from django.db.models import QuerySet
+from django.db.models.signals import pre_delete
 from django.test.utils import CaptureQueriesContext
 
 from channels_api.live import watch
@@ -266,6 +267,15 @@ def test_a_group_that_is_deleted_changes_its_members(recorder, ann, bob, staff):
     assert recorder.of(User) == updates(ann)
 
 
+def test_a_user_who_is_deleted_changes_their_groups(recorder, ann, bob, staff):
+    watch(Group)
+    ann.groups.add(staff)
+    bob.groups.add(Group.objects.create(name="others"))
+    recorder.clear()
+    ann.delete()
+    assert recorder.of(Group) == updates(staff)
+
+
 def test_a_row_that_is_deleted_changes_its_friends_and_followers(recorder):
     watch(Node)
     a, friend, fan, idol, _ = make_nodes("a", "friend", "fan", "idol", "x")
@@ -307,6 +317,12 @@ def test_a_row_of_two_that_are_deleted_together_is_deleted(recorder):
     # As good as a delete: the row is looked for.
     assert {pk for pk, operation in recorder.of(Node) if operation in ("delete", "look")} == {*pks}
     assert len(recorder.of(Node)) == 2
+
+
+def test_what_takes_the_rows_along_is_left_alone(recorder):
+    """They are deleted with signals of their own."""
+    watch(Permission)
+    assert not pre_delete.has_listeners(ContentType)
 
 
 def test_deletes_between_users_and_groups_are_no_slower(recorder, ann):
