@@ -79,9 +79,16 @@ class Connection:
         self._refused = Strikes(REFUSED_FRAMES)
         self._unread_refusals = 0
 
+    def start_pings(self) -> None:
+        """The client will answer pings."""
+        self.writer.start_pings(settings.PING_INTERVAL)
+
     def receive(self, text: str | None) -> None:
         """Take a frame; None is a binary one. Never raises, never waits."""
         if not self.writer.is_open:
+            return
+        # Before the rate: a pong that was asked for must not be refused.
+        if text is not None and self.writer.take_pong(text):
             return
         wait = self._bucket.take(self._loop.time())
         if wait:

@@ -15,6 +15,7 @@ from .connection import Connection, Streams
 from .handover import connect_celery, start_embedded_worker
 from .live.changes import watch
 from .logs import logger
+from .protocol import SUBPROTOCOL
 from .viewsets import binding_from_viewset
 
 
@@ -97,8 +98,12 @@ class WebsocketDemultiplexer(AsyncConsumer):
         """The socket is gone, with this close code."""
 
     async def accept(self, subprotocol: str | None = None) -> None:
-        """Accept the connection."""
+        """Accept the connection; a client that offers `channels-api.v1` gets it by default."""
+        if subprotocol is None and SUBPROTOCOL in self.scope.get("subprotocols", ()):
+            subprotocol = SUBPROTOCOL
         await self.send({"type": "websocket.accept", "subprotocol": subprotocol})
+        if subprotocol == SUBPROTOCOL:
+            self.connection.start_pings()
 
     async def close(self, code: int = 1000) -> None:
         """Refuse the connection, or close it."""

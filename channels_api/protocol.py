@@ -14,6 +14,8 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from .exceptions import FrameError
 
+# What a client names in its handshake to be sent pings.
+SUBPROTOCOL = "channels-api.v1"
 MAX_REQUEST_ID_LENGTH = 128
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 # An escape that may be half of a surrogate pair; the only way one gets into a decoded string,
@@ -116,6 +118,25 @@ class Reset:
             f'{{"stream":{encode(self.stream)},"payload":{{"action":"reset",'
             f'"reason":"{self.reason}",{keys},"snapshot":{self.snapshot}}}}}'
         )
+
+
+def ping_text(number: int) -> str:
+    """The frame of a ping."""
+    return f'{{"ping":{number}}}'
+
+
+# A ping's number has few digits; around it a client's JSON encoder may put spaces.
+MAX_PONG_LENGTH = 40
+PONG = re.compile(
+    r'[ \t\r\n]*\{[ \t\r\n]*"pong"[ \t\r\n]*:[ \t\r\n]*([1-9][0-9]*)[ \t\r\n]*\}[ \t\r\n]*'
+)
+
+
+def parse_pong(text: str) -> int | None:
+    """The number in a pong, or None for any other frame."""
+    # The length first: a frame of any size may come here.
+    match = PONG.fullmatch(text) if len(text) <= MAX_PONG_LENGTH else None
+    return None if match is None else int(match[1])
 
 
 _encoder = JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
@@ -257,6 +278,8 @@ def _is_request_id(value: Any) -> bool:
 
 def _shape_fault(content: dict[str, Any]) -> str | None:
     payload = content.get("payload")
+    if "pong" in content and "stream" not in content:
+        return "The pong answers no ping that waits for one."
     if not isinstance(content.get("stream"), str):
         return "A frame needs a stream, which must be a string."
     if not isinstance(payload, dict):

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .exceptions import CloseCode
+from .flow import Flow
 from .logs import logger
-from .protocol import byte_length
+from .protocol import Reply, byte_length, parse_pong, ping_text
 from .settings import settings
 
 # The protocol's own close code for it.
 INTERNAL_ERROR = 1011
-# Bytes that may wait for a client before events for it are remembered as pks instead.
+# Bytes that may wait for a client, or be on their way to it without having been acknowledged,
+# before events for it are remembered as pks instead.
 HIGH_WATER = 1_048_576
+# Unacknowledged bytes at which a client that had fallen behind is sent events again. More than can
+# be sent without a ping, or the last of them would never be acknowledged.
+LOW_WATER = HIGH_WATER // 2
 
 
 class Writer:
     """Sends frames to a client, keeping count of what waits.
 
-    There is a task only while there is something to send. `on_room` is called when a client that
-    had fallen behind has taken everything, `on_close` when no more is sent to it.
+    There is a task only while there is something to send, and a timer only while something can
+    take too long. `on_room` is called when a client that had fallen behind has taken everything,
+    `on_close` when no more is sent to it.
     """
 
     def __init__(
@@ -33,6 +40,7 @@ class Writer:
         on_room: Callable[[], None],
         on_close: Callable[[], None],
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._send = send
         self._on_room = on_room
         self._on_close = on_close
@@ -42,13 +50,15 @@ class Writer:
         self._close_code: int | None = None
         self._ended = False
         self._task: asyncio.Task[None] | None = None
-        self._sending_since: float | None = None
-        self._watch: asyncio.TimerHandle | None = None
+        self._flow = Flow()
+        # Until when the server has to take what is being sent.
+        self._send_by = math.inf
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def has_room(self) -> bool:
         """Whether the client keeps up, so that an event may be queued for it."""
-        full = self._waiting_bytes >= HIGH_WATER
+        full = self._waiting_bytes + self._flow.unacknowledged >= HIGH_WATER
         self._was_full |= full
         return not full and self.is_open
 
@@ -56,6 +66,19 @@ class Writer:
     def is_open(self) -> bool:
         """Whether frames are still sent."""
         return not self._ended and self._close_code is None
+
+    def start_pings(self, interval: float | None) -> None:
+        """Ping the client every `interval` seconds and after so many bytes; None: never."""
+        self._flow = Flow(interval, self._loop.time())
+        self._set_timer()
+
+    def take_pong(self, text: str) -> bool:
+        """Take a frame if it is a pong that a ping waits for, else return False."""
+        number = parse_pong(text)
+        if number is None or not self._flow.pong(number, self._loop.time()):
+            return False
+        self._tell_room()
+        return True
 
     def push(self, text: str) -> None:
         """Queue an encoded frame; after `close` it is dropped."""
@@ -83,8 +106,8 @@ class Writer:
         """Stop sending: the socket is gone."""
         self._ended = True
         self._queue.clear()
-        if self._watch is not None:
-            self._watch.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -99,14 +122,9 @@ class Writer:
 
     async def _write(self) -> None:
         try:
-            while self._queue:
-                text = self._queue.popleft()
-                await self._send_watched({"type": "websocket.send", "text": text})
-                self._waiting_bytes -= byte_length(text)
-                if not self._queue and self._was_full:
-                    self._was_full = False
-                    # Later, on its own: what fails in there is no failure to send.
-                    asyncio.get_running_loop().call_soon(self._on_room)
+            while self._queue or self._ping_is_due:
+                await self._send_next()
+                self._tell_room()
             if self._close_code is not None:
                 self._ended = True
                 # A plain int: daphne fails on an IntEnum, and then closes nothing.
@@ -126,41 +144,84 @@ class Writer:
             if self._is_current():
                 self._task = None
 
+    @property
+    def _ping_is_due(self) -> bool:
+        return self.is_open and self._flow.ping_is_due(self._loop.time())
+
+    async def _send_next(self) -> None:
+        if self._ping_is_due:
+            # Before what waits: the client can answer for what was sent, and for no more.
+            text = ping_text(self._flow.ping(self._loop.time()))
+            await self._send_watched({"type": "websocket.send", "text": text})
+            return
+        text = self._queue.popleft()
+        await self._send_watched({"type": "websocket.send", "text": text})
+        size = byte_length(text)
+        self._waiting_bytes -= size
+        self._flow.sent(size)
+
+    def _tell_room(self) -> None:
+        if self._was_full and not self._waiting_bytes and self._flow.unacknowledged <= LOW_WATER:
+            self._was_full = False
+            # Later, on its own: what fails in there is no failure to send.
+            self._loop.call_soon(self._on_room)
+
     async def _send_watched(self, message: dict[str, Any]) -> None:
-        # One timer that looks now and then, instead of one for each frame.
-        loop = asyncio.get_running_loop()
         limit = settings.SEND_TIMEOUT
-        self._sending_since = loop.time()
-        if limit is not None and self._watch is None:
-            self._watch = loop.call_later(limit, self._look, limit)
+        self._send_by = math.inf if limit is None else self._loop.time() + limit
+        self._set_timer()
         try:
             await self._send(message)
         finally:
             if self._is_current():
-                self._sending_since = None
+                self._send_by = math.inf
 
     def _is_current(self) -> bool:
         # A task that was given up may end when another one is already writing.
         return self._task is asyncio.current_task()
 
-    def _look(self, limit: float) -> None:
-        self._watch = None
-        if self._sending_since is None:
-            return
-        loop = asyncio.get_running_loop()
-        stuck_for = loop.time() - self._sending_since
-        if stuck_for < limit:
-            self._watch = loop.call_later(limit - stuck_for, self._look, limit)
-        elif self._task is not None:
-            self._give_up(self._task)
+    def _set_timer(self) -> None:
+        # One timer that looks now and then, instead of one for each frame.
+        look_at = self._send_by
+        if self.is_open:
+            look_at = min(look_at, self._flow.next_look(self._loop.time()))
+        if self._timer is not None and self._timer.when() > look_at:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None and look_at != math.inf:
+            self._timer = self._loop.call_at(look_at, self._look)
 
-    def _give_up(self, stuck: asyncio.Task[None]) -> None:
-        stuck.cancel()
+    def _look(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        if now >= self._send_by:
+            self._give_up(CloseCode.TOO_SLOW)
+        elif self.is_open and self._flow.miss_pong(now):
+            self._close_unanswered()
+        elif self._ping_is_due:
+            self._wake()
+        self._set_timer()
+
+    def _close_unanswered(self) -> None:
+        is_reading = not self._waiting_bytes and not self._flow.unacknowledged
+        code = CloseCode.SILENT_TOO_LONG if is_reading else CloseCode.TOO_SLOW
+        if self._task is not None:
+            self._give_up(code)  # the reason would not be taken either
+            return
+        message = f"No ping was answered for {self._flow.interval:g} seconds."
+        self.push(Reply(None, None, 408, None, [message]).encode())
+        self.close(code)
+
+    def _give_up(self, code: CloseCode) -> None:
+        """Close without waiting for the send that is stuck."""
+        self._send_by = math.inf
+        if self._task is not None:
+            self._task.cancel()
         if self._ended:
             return  # not even the close was taken: the rest is the server's business
         self._drop_queue()
         # A reason to close that came before this one stands.
         if self._close_code is None:
-            self._begin_to_close(CloseCode.TOO_SLOW)
+            self._begin_to_close(code)
         self._task = None
         self._wake()
