@@ -88,13 +88,20 @@ def make_replay(position: Position, top: Position, kept: list[tuple[int, Change]
         fault = "epoch"
     elif position.seq > top.seq:
         fault = "ahead"
-    elif [seq for seq, _ in kept] != list(range(position.seq + 1, top.seq + 1)) or (
-        ANYTHING.operation in (change.operation for change in changes)
+    elif _lacks_some(position, top, kept) or ANYTHING.operation in (
+        change.operation for change in changes
     ):
         fault = "trimmed"
     else:
         return Replay(changes, top)
     return Replay([], top, fault)
+
+
+def _lacks_some(position: Position, top: Position, kept: list[tuple[int, Change]]) -> bool:
+    # The length first: a client may ask for what came after any number, however far away.
+    return len(kept) != top.seq - position.seq or [seq for seq, _ in kept] != list(
+        range(position.seq + 1, top.seq + 1)
+    )
 
 
 class Log(Protocol):
