@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextvars
 import os
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
@@ -83,6 +85,7 @@ class Sender:
         self._waiting: deque[Message | Callable[[], None]] = deque(maxlen=CAPACITY)
         self._sent = threading.Event()
         self._sent.set()
+        self._works: set[Future[None]] = set()
         self.loop = asyncio.new_event_loop()
         self._wake = asyncio.Event()
         threading.Thread(target=self._run, name="channels_api-sender", daemon=True).start()
@@ -94,10 +97,21 @@ class Sender:
         self._sent.clear()
         self.loop.call_soon_threadsafe(self._wake.set)
 
+    def run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run this in the loop, beside the messages; a process that ends waits for it too."""
+        # Without the context of who happened to come first: see `spawn`.
+        empty = contextvars.Context()
+        future = empty.run(asyncio.run_coroutine_threadsafe, work(), self.loop)
+        self._works.add(future)
+        future.add_done_callback(self._works.discard)
+
     def finish(self) -> None:
         """Wait until all is sent, or FINISH_TIMEOUT: the process ends, and its threads with it."""
         if self.pid == os.getpid():
-            self._sent.wait(FINISH_TIMEOUT)
+            ends = time.monotonic() + FINISH_TIMEOUT
+            # In this order: works put messages.
+            wait(list(self._works), FINISH_TIMEOUT)
+            self._sent.wait(max(0, ends - time.monotonic()))
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
