@@ -15,6 +15,16 @@ from .settings import settings
 MAX_PAGE = 2**31
 
 
+def ordered(queryset: Any) -> Any:
+    """Rows in their own order, or else by primary key."""
+    query = getattr(queryset, "query", None)
+    if query is None or queryset.ordered or query.is_sliced or query.combinator:
+        return queryset
+    if query.values_select or query.group_by or query.distinct:
+        return queryset  # an order by the key would make other rows of it
+    return queryset.order_by("pk")
+
+
 class BarePagination(BasePagination):
     """`data.page` of the rows, `DEFAULT_PAGE_SIZE` each, as a bare array without an envelope.
 
@@ -26,21 +36,13 @@ class BarePagination(BasePagination):
         number = self._page_number(request.query_params.get("page", "1"))
         size = settings.DEFAULT_PAGE_SIZE
         start = (number - 1) * size
-        page = list(self._ordered(queryset)[start : start + size])
+        page = list(ordered(queryset)[start : start + size])
         if not page and number > 1:
             raise NotFound("Invalid page.")
         return page
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response(data)
-
-    def _ordered(self, queryset: Any) -> Any:
-        query = getattr(queryset, "query", None)
-        if query is None or queryset.ordered or query.is_sliced or query.combinator:
-            return queryset
-        if query.values_select or query.group_by or query.distinct:
-            return queryset  # an order by the key would make other rows of it
-        return queryset.order_by("pk")
 
     def _page_number(self, text: str) -> int:
         if text.isascii() and text.isdecimal() and len(text) < 11 and 0 < int(text) <= MAX_PAGE:

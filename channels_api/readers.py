@@ -23,6 +23,7 @@ from .live.reader import CHUNK, Rows, Visible
 from .live.users import user_pk_of, users_topic
 from .logs import logger
 from .lookups import wire_pk
+from .pagination import ordered
 from .permissions import decides_per_object, is_built_in, is_open
 from .protocol import byte_length, encode
 from .requests import Handshake
@@ -133,7 +134,8 @@ class BindingReader:
         try:
             if self._is_personal:
                 binding.recheck()
-            queryset = self._queryset(binding)
+            # The order that list gives to rows that have none of their own.
+            queryset = ordered(self._queryset(binding))
         except REFUSALS:
             return Rows({})
         # One more than is wanted tells that there are more, whether it may be seen or not.
