@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from tests.client import SocketClient
+from tests.app.models import Question
+from tests.client import ABSENT, SocketClient
+from tests.replica import Replica
 
 
 async def subscribe(client: SocketClient, stream: str, action: str = "*", **frame) -> None:
@@ -60,3 +62,79 @@ async def until(condition, seconds: float = 20):
     while not (found := await condition()):
         assert loop.time() < deadline, f"it did not happen: {found}"
         await asyncio.sleep(0.02)
+
+
+# with state
+
+
+async def keep(
+    client: SocketClient, stream: str, replica: Replica | None = None, *, pk=ABSENT, **data
+) -> Replica:
+    """Subscribe with state: for a snapshot, or with `data`. A replica that is given goes on."""
+    asked = data or {"snapshot": True}
+    payload = await client.request(stream, "subscribe", pk=pk, data={"action": "*", **asked})
+    assert payload["response_status"] == 200, payload
+    kept = replica or Replica()
+    kept.reply(payload)
+    return kept
+
+
+async def go_on(client: SocketClient, stream: str, replica: Replica, **data) -> bool:
+    """Subscribe from where a replica has come to; whether it could go on."""
+    await keep(client, stream, replica, **{**replica.resume_data(), **data})
+    return replica.recovered
+
+
+async def hear(client: SocketClient, replica: Replica, count: int = 1) -> list[dict]:
+    """Let a replica take the next frames, all of which have to be its own; their payloads."""
+    payloads = []
+    for _ in range(count):
+        frame = await client.receive()
+        replica.event(frame["payload"])
+        payloads.append(frame["payload"])
+    return payloads
+
+
+async def follow(client: SocketClient, replica: Replica, rows: dict) -> list[dict]:
+    """Let a replica take frames until it is equal to these rows, and see that it stays so."""
+    payloads = []
+    while replica.rows != rows:
+        payloads += await hear(client, replica)
+    for frame in await client.barrier("live", timeout=20):
+        replica.event(frame["payload"])
+        payloads.append(frame["payload"])
+    assert replica.rows == rows
+    return payloads
+
+
+async def questions(**filters) -> dict[int, dict]:
+    """The questions of the table by pk, as their serializer shows them."""
+    found = Question.objects.order_by("pk").filter(**filters)
+    return {
+        each.pk: question(
+            each.pk,
+            each.question_text,
+            votes=each.votes,
+            published=each.published,
+            owner=each.owner_id,
+        )
+        async for each in found
+    }
+
+
+async def hang_up(client: SocketClient, how: str = "close") -> None:
+    """Close the socket, or cut it off ("abort")."""
+    if how == "abort":
+        client.socket.transport.abort()
+    await client.socket.close()
+
+
+async def nobody_is_subscribed(url: str) -> None:
+    """Back when the server holds nothing for any subscription."""
+    async with SocketClient(url) as probe:
+
+        async def empty() -> bool:
+            found = await do(probe, "look", stream="live-state")
+            return (found["topics"], found["audiences"]) == (0, 0)
+
+        await until(empty)
