@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -19,10 +20,28 @@ TASK_MODULES = frozenset({"channels_api.tasks", "channels_api.resources"})
 EMBEDDED_NEEDS = (5, 7)
 
 # Where None could not mean "no limit".
-NEEDED = ("DEFAULT_PAGE_SIZE", "THREADS", "HISTORY_SIZE", "HEARTBEAT", "EMBEDDED_WORKER")
+NEEDED = (
+    "DEFAULT_PAGE_SIZE",
+    "THREADS",
+    "HEARTBEAT",
+    "SNAPSHOT_ROWS",
+    "EMBEDDED_WORKER",
+    "LOG",
+    "HISTORY_SIZE",
+    "HISTORY_SECONDS",
+)
 # What need not be a whole number.
-TIMES = ("FRAME_RATE", "ACTION_TIMEOUT", "SEND_TIMEOUT", "HEARTBEAT")
+TIMES = (
+    "FRAME_RATE",
+    "ACTION_TIMEOUT",
+    "SEND_TIMEOUT",
+    "HEARTBEAT",
+    "REVALIDATE",
+    "PING_INTERVAL",
+    "HISTORY_SECONDS",
+)
 SWITCHES = ("EMBEDDED_WORKER",)
+REDIS_URLS = ("redis://", "rediss://", "unix://")
 
 
 @register
@@ -60,6 +79,8 @@ def _bad_value(key: str) -> CheckMessage:
         what = "True or False"
     if key == "DEFAULT_PERMISSION_CLASSES":
         what, hint = "a list or tuple, or None", "Its items are classes or dotted paths."
+    if key == "LOG":
+        what, hint = '"memory" or the URL of a Redis', f"URLs begin with {', '.join(REDIS_URLS)}."
     return Error(f"CHANNELS_API[{key!r}] must be {what}.", hint=hint, id="channels_api.E003")
 
 
@@ -73,8 +94,28 @@ def _is_valid(key: str, configured: dict[str, Any]) -> bool:
         return isinstance(value, (list, tuple))
     if key in SWITCHES:
         return isinstance(value, bool)
+    if key == "LOG":
+        return value == "memory" or _is_redis(value)
     kinds = (int, float) if key in TIMES else (int,)
     return type(value) in kinds and (value > 0 or (key == "THREADS" and value == 0))
+
+
+def _is_redis(log: Any) -> bool:
+    return isinstance(log, str) and log.startswith(REDIS_URLS)
+
+
+@register
+def check_log(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E006: LOG is in Redis, and redis-py is not installed."""
+    if not _is_dict() or not _is_redis(settings.LOG) or find_spec("redis"):
+        return []
+    return [
+        Error(
+            'CHANNELS_API["LOG"] is the URL of a Redis, and redis-py is not installed.',
+            hint="pip install channels-api[redis]",
+            id="channels_api.E006",
+        )
+    ]
 
 
 @register

@@ -24,7 +24,19 @@ def found(configured: object) -> list:
 
 @pytest.mark.parametrize(
     "configured",
-    [None, {}, dict(DEFAULTS), {"MAX_DEPTH": None}, {"THREADS": 0}, {"SEND_TIMEOUT": 0.5}],
+    [
+        None,
+        {},
+        dict(DEFAULTS),
+        {"MAX_DEPTH": None},
+        {"THREADS": 0},
+        {"SEND_TIMEOUT": 0.5},
+        {"REVALIDATE": None, "PING_INTERVAL": None},
+        {"REVALIDATE": 0.5, "PING_INTERVAL": 2.5, "HISTORY_SECONDS": 0.5},
+        {"LOG": "redis://127.0.0.1:6379/0"},
+        {"LOG": "rediss://user:secret@example.org"},
+        {"LOG": "unix:///run/redis.sock?db=1"},
+    ],
 )
 def test_nothing_is_wrong(configured):
     assert found(configured) == []
@@ -63,6 +75,17 @@ def test_e002_unknown_keys():
         ("DEFAULT_PERMISSION_CLASSES", "a.b", "a list or tuple, or None"),
         ("HEARTBEAT", 0, "a number over 0"),
         ("HEARTBEAT", None, "a number over 0"),
+        ("REVALIDATE", 0, "a number over 0 or None"),
+        ("PING_INTERVAL", "20", "a number over 0 or None"),
+        ("SNAPSHOT_ROWS", None, "a whole number over 0"),
+        ("SNAPSHOT_ROWS", 0.5, "a whole number over 0"),
+        ("HISTORY_SIZE", None, "a whole number over 0"),
+        ("HISTORY_SECONDS", None, "a number over 0"),
+        ("HISTORY_SECONDS", 0, "a number over 0"),
+        ("LOG", None, '"memory" or the URL of a Redis'),
+        ("LOG", "redis", '"memory" or the URL of a Redis'),
+        ("LOG", "http://127.0.0.1:6379", '"memory" or the URL of a Redis'),
+        ("LOG", ["memory"], '"memory" or the URL of a Redis'),
         ("EMBEDDED_WORKER", 1, "True or False"),
         ("EMBEDDED_WORKER", None, "True or False"),
     ],
@@ -90,6 +113,16 @@ def test_e005_an_embedded_worker_without_a_new_celery(settings, monkeypatch):
     (error,) = found({"EMBEDDED_WORKER": True})
     assert error.id == "channels_api.E005"
     assert error.hint == 'pip install "celery>=5.7"'
+
+
+def test_e006_a_log_in_redis_without_redis_py(monkeypatch):
+    monkeypatch.setitem(sys.modules, "redis", None)
+    assert found({"LOG": "memory"}) == []
+    (error,) = found({"LOG": "redis://127.0.0.1:6379/0"})
+    assert error.id == "channels_api.E006"
+    assert error.is_serious()
+    assert error.msg == 'CHANNELS_API["LOG"] is the URL of a Redis, and redis-py is not installed.'
+    assert error.hint == "pip install channels-api[redis]"
 
 
 BACKENDS = {

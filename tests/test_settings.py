@@ -32,8 +32,13 @@ def test_defaults(configured):
         "ACTION_TIMEOUT": 30,
         "SEND_TIMEOUT": 20,
         "HEARTBEAT": 10,
+        "REVALIDATE": 60,
+        "SNAPSHOT_ROWS": 1000,
+        "PING_INTERVAL": 20,
         "EMBEDDED_WORKER": False,
+        "LOG": "memory",
         "HISTORY_SIZE": 1000,
+        "HISTORY_SECONDS": 300,
     }
     assert expected.keys() == DEFAULTS.keys()
     with override_settings(CHANNELS_API=configured):
@@ -54,7 +59,17 @@ def test_none_turns_a_limit_off(name):
         assert getattr(settings, name) == math.inf
 
 
-@pytest.mark.parametrize("name", ["FRAME_RATE", "FRAME_BURST", "ACTION_TIMEOUT", "SEND_TIMEOUT"])
+NO_LIMITS = [
+    "FRAME_RATE",
+    "FRAME_BURST",
+    "ACTION_TIMEOUT",
+    "SEND_TIMEOUT",
+    "REVALIDATE",
+    "PING_INTERVAL",
+]
+
+
+@pytest.mark.parametrize("name", NO_LIMITS)
 def test_none_is_none_where_it_is_no_number_to_compare_with(name):
     with override_settings(CHANNELS_API={name: None}):
         assert getattr(settings, name) is None
