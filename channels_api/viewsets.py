@@ -41,7 +41,8 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
     def _prepare(self, action: Action) -> None:
         # The keyword arguments are the viewset's, which may have its own `scope`, for one.
         self.action = self._view_action(action)
-        self.detail = action.detail
+        # A subscription to all rows is one to a list.
+        self.detail = action.detail and self.action != "list"
         if not self._is_viewset_action:
             self.uses_data = False
 
