@@ -96,14 +96,28 @@ async def hear(client: SocketClient, replica: Replica, count: int = 1) -> list[d
 
 
 async def follow(client: SocketClient, replica: Replica, rows: dict) -> list[dict]:
-    """Let a replica take frames until it is equal to these rows, and see that it stays so."""
-    payloads = []
-    while replica.rows != rows:
-        payloads += await hear(client, replica)
-    for frame in await client.barrier("live", timeout=20):
+    """Let a replica take frames until it is equal to these rows, and see that it stays so.
+
+    A change may be told again: what was read for the one before it was newer already.
+    """
+    return await follow_all(client, (replica, rows))
+
+
+async def follow_all(client: SocketClient, *wanted: tuple[Replica, dict]) -> list[dict]:
+    """`follow` for all replicas of a socket."""
+    payloads: list[dict] = []
+
+    def take(frame: dict) -> None:
+        (replica,) = [each for each, _ in wanted if each.has(frame["payload"])]
         replica.event(frame["payload"])
         payloads.append(frame["payload"])
-    assert replica.rows == rows
+
+    while any(replica.rows != rows for replica, rows in wanted):
+        take(await client.receive())
+    for frame in await client.barrier("live", timeout=20):
+        take(frame)
+    for replica, rows in wanted:
+        assert replica.rows == rows
     return payloads
 
 
