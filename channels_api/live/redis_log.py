@@ -138,7 +138,7 @@ class RedisLog:
             try:
                 answers = await _execute(link.client, calls)
             except RedisConnectionError:
-                # Closed since it was used last; of redis-py before 6, a pipeline gives up then.
+                # It was closed since it was used last, and is opened again now.
                 answers = await _execute(link.client, calls)
             if any(isinstance(answer, RedisError) for answer in answers):
                 # READONLY, for one: the name of a server that was replaced leads to another now.
