@@ -333,8 +333,8 @@ class StateSchedule:
         subscription.open()
 
     async def hang_up(self) -> None:
-        # Mostly those who have something on its way.
-        there = [client for client in self.clients if client.frames]
+        # Mostly those who have heard of something and have more on its way.
+        there = [client for client in self.clients if client.frames and client.n]
         if not there or self.random.random() < 0.1:
             there = [client for client in self.clients if client.subscription]
         if not there or self.random.random() < 0.1:

@@ -231,34 +231,38 @@ def a_delete_is_forgotten_for_a_later_update(patch):
     patch.setattr(flusher, "merge", merge)
 
 
-MUTANTS = [
-    the_position_is_read_after_the_rows,
-    what_comes_before_the_reply_is_not_remembered,
-    the_epoch_is_ignored,
-    a_trimmed_log_is_believed,
-    the_heart_does_not_beat,
-    gaps_are_not_looked_up,
-    hints_while_a_topic_is_entered_are_forgotten,
-    an_announced_change_of_anything_is_no_reset,
-    rows_that_leave_are_not_told,
-    numbers_are_given_before_the_commit,
-    reads_go_to_a_replica,
-    the_position_moves_with_the_first_frame,
-    the_position_moves_although_more_waits,
-    a_client_that_comes_back_is_told_the_top_at_once,
-    what_the_client_holds_is_ignored,
-    what_a_slow_client_missed_is_forgotten,
-    a_snapshot_that_is_being_read_is_shared,
-    what_is_lost_during_a_reset_is_forgotten,
-    a_snapshot_teaches_the_audience_nothing,
-    a_delete_is_forgotten_for_a_later_update,
-]
+#: With a seed that noticed it when this was written: any other does as well, but finding one takes
+#: a while.
+MUTANTS = {
+    the_position_is_read_after_the_rows: 290,
+    what_comes_before_the_reply_is_not_remembered: 102,
+    the_epoch_is_ignored: 22,
+    a_trimmed_log_is_believed: 15,
+    the_heart_does_not_beat: 19,
+    gaps_are_not_looked_up: 6,
+    hints_while_a_topic_is_entered_are_forgotten: 19,
+    an_announced_change_of_anything_is_no_reset: 0,
+    rows_that_leave_are_not_told: 293,
+    numbers_are_given_before_the_commit: 477,
+    reads_go_to_a_replica: 48,
+    the_position_moves_with_the_first_frame: 1323,
+    the_position_moves_although_more_waits: 816,
+    a_client_that_comes_back_is_told_the_top_at_once: 185,
+    what_the_client_holds_is_ignored: 135,
+    what_a_slow_client_missed_is_forgotten: 0,
+    a_snapshot_that_is_being_read_is_shared: 438,
+    what_is_lost_during_a_reset_is_forgotten: 62,
+    a_snapshot_teaches_the_audience_nothing: 156,
+    a_delete_is_forgotten_for_a_later_update: 345,
+}
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
-def test_each_rule_is_needed(mutant, monkeypatch):
+@pytest.mark.parametrize(
+    ("mutant", "known"), MUTANTS.items(), ids=[mutant.__name__ for mutant in MUTANTS]
+)
+def test_each_rule_is_needed(mutant, known, monkeypatch):
     mutant(monkeypatch)
-    for seed in range(MUTANT_SEEDS):
+    for seed in (known, *range(MUTANT_SEEDS)):
         try:
             play(seed, monkeypatch)
         except BrokenPromiseError:
