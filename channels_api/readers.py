@@ -236,10 +236,12 @@ class BindingReader:
             rows.texts[pk] = self._fitting(encode(represent(row)))
         except DatabaseError:
             raise  # the read is tried again
-        except Exception:
+        except Exception as exc:
             # One row that can't be serialized must not keep the others from being told.
             logger.exception("A row of stream %r can't be made into an event", self.stream)
             rows.failed.add(pk)
+            if isinstance(exc, ReplyTooLarge):
+                rows.large.add(pk)
 
 
 class WatchedContext(dict[str, Any]):

@@ -225,4 +225,4 @@ class _EventMaker:
 
 def _snapshot_of_row(row: int | str | None, position: Position, rows: Rows) -> Snapshot:
     texts = {pk: text for pk, text in rows.texts.items() if pk == row}
-    return make_snapshot(position, Rows(texts))
+    return make_snapshot(position, Rows(texts, large={pk for pk in rows.large if pk == row}))

@@ -17,6 +17,7 @@ class Rows:
     """The rows that a reader may see, as JSON text by pk, in the order in which they were read.
 
     `failed` are rows that may be seen and could not be made into text: nothing is known of them.
+    `large` are those of them whose text no frame can hold.
     `personal` is True where the rows of a shared reader turned out to depend on the user: they
     must then be shown to nobody. Not `complete`: there are more than were asked for.
     """
@@ -24,6 +25,7 @@ class Rows:
     texts: dict[int | str, str]
     personal: bool = False
     failed: set[int | str] = field(default_factory=set)
+    large: set[int | str] = field(default_factory=set)
     complete: bool = True
 
 

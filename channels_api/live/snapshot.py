@@ -36,7 +36,8 @@ class Snapshot:
 def make_snapshot(position: Position, rows: Rows) -> Snapshot:
     """The snapshot with these rows."""
     text = f"[{','.join(rows.texts.values())}]"
-    fits = rows.complete and byte_length(text) + FRAME_BYTES <= settings.MAX_REPLY_BYTES
+    whole = rows.complete and not rows.large
+    fits = whole and byte_length(text) + FRAME_BYTES <= settings.MAX_REPLY_BYTES
     return Snapshot(position, text if fits else None, rows.texts.keys())
 
 
