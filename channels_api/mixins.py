@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -102,8 +103,9 @@ class SubscribeModelMixin:
             subscription = await self.subscriptions.add(reader, wish.action, row)
             answer: Any = {"action": wish.action}
         else:
+            state = replace(wish.state, have=reader.as_told(wish.state.have))
             subscription, answer = await self.subscriptions.add_stateful(
-                reader, wish.state, row, self.request_id
+                reader, state, row, self.request_id
             )
         # Its events come after the reply.
         self.after_reply(subscription.open, otherwise=partial(_forget, subscription))

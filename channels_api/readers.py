@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import DatabaseError, router
 from django.db.models import Model
 from django.http import Http404
@@ -20,6 +20,7 @@ from .exceptions import NotSubscribable, ReplyTooLarge
 from .live.changes import topic_of, watch
 from .live.log import Topic
 from .live.reader import CHUNK, Rows, Visible
+from .live.rows import key_field
 from .live.users import user_pk_of, users_topic
 from .logs import logger
 from .lookups import wire_pk
@@ -65,6 +66,7 @@ class BindingReader:
         self._personal_key = personal_key(self._handshake)
         self._filters = encode(sorted(filters.items())) if filters else ""
         model, alias = self._examine(binding)
+        self._key_field = key_field(model)
         self.stream = binding.stream or ""
         self.topic: Topic = topic_of(model, alias)
         self.user_topic, self.user_pk = self._user(binding)
@@ -168,6 +170,13 @@ class BindingReader:
         binding.recheck()
         return wire_pk(binding.get_object_or_404(pk).pk)
 
+    def as_told(self, pks: Iterable[int | str] | None) -> frozenset[int | str] | None:
+        """Keys as a client wrote them, the way events name rows; what is none stays as it is."""
+        if pks is None:
+            return None
+        keys = ((pk, self._key(pk)) for pk in pks)
+        return frozenset(pk if key is None else wire_pk(key) for pk, key in keys)
+
     def renew(self) -> bool:
         self._handshake.reload_user()
         try:
@@ -208,10 +217,21 @@ class BindingReader:
             if wire_pk(row.pk) in pks:
                 yield row
             return
-        queryset, wanted = self._queryset(binding), list(pks)
+        # A single one that can't be a key would have the database refuse them all.
+        wanted = [pk for pk in pks if self._key(pk) is not None]
+        queryset = self._queryset(binding)
         for start in range(0, len(wanted), CHUNK):
             chunk = queryset.filter(pk__in=wanted[start : start + CHUNK])
             yield from self._allowed(binding, chunk)
+
+    def _key(self, pk: int | str) -> Any:
+        """A key as the model's field has it; None for what can't be one."""
+        if isinstance(pk, str) and "\x00" in pk:
+            return None  # no database takes it
+        try:
+            return self._key_field.to_python(pk)
+        except (ValidationError, ValueError, TypeError):
+            return None
 
     def _queryset(self, binding: ResourceBindingBase) -> Any:
         return binding.filter_queryset(binding.get_queryset())
