@@ -85,7 +85,12 @@ def export(services: contextlib.ExitStack, **variables: str) -> None:
 #: Those that run in every session, where TEST_STACKS is `few`; and those that don't although they
 #: need no stack.
 FEW = {"test_tasks_wire.py"}
-LEFT_OUT = {"test_tasks_http_wsgi.py", "test_servers.py"}
+LEFT_OUT = {
+    "test_tasks_http_wsgi.py",
+    "test_servers.py",
+    "test_live_nodes.py",
+    "test_live_nodes_faults.py",
+}
 
 
 def pytest_collection_modifyitems(config, items) -> None:

@@ -4,8 +4,10 @@ Both read the same environment, so both are on the same database and the same ch
 
 TEST_DB, TEST_LAYER   `sqlite` or `postgres`; `memory` or `redis`; for one app server the layer may
                       be `redis-py-defaults` (with its read timeout), `redis-pubsub`,
-                      `redis-drops` (every second message), `redis-slow`, `fails` or `hangs` as
-                      well
+                      `redis-readme` or `redis-pubsub-readme` (a host and a port alone, as
+                      channels_redis' own README has it),
+                      `redis-drops` (every second message), `redis-shuffles`, `redis-slow`, `fails`
+                      or `hangs` as well
 TEST_DIRECTORY, TEST_DB_HOST, TEST_DB_PORT, TEST_DB_USER, TEST_REDIS_URL
                       where these are; set by tests/plugin.py
 TEST_DB_NAME, TEST_DB_OTHER_NAME
@@ -21,6 +23,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 SECRET_KEY = "only for tests"
 DEBUG = os.environ.get("TEST_DEBUG") == "1"
@@ -115,8 +118,24 @@ elif os.environ.get("TEST_LAYER") == "redis-pubsub":
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         }
     }
-elif os.environ.get("TEST_LAYER") in ("redis-drops", "redis-slow"):
-    name = {"redis-drops": "DroppingLayer", "redis-slow": "SlowLayer"}[os.environ["TEST_LAYER"]]
+elif os.environ.get("TEST_LAYER") in ("redis-readme", "redis-pubsub-readme"):
+    name = {
+        "redis-readme": "core.RedisChannelLayer",
+        "redis-pubsub-readme": "pubsub.RedisPubSubChannelLayer",
+    }[os.environ["TEST_LAYER"]]
+    where = urlsplit(os.environ["TEST_REDIS_URL"])
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": f"channels_redis.{name}",
+            "CONFIG": {"hosts": [(where.hostname, where.port)]},
+        }
+    }
+elif os.environ.get("TEST_LAYER") in ("redis-drops", "redis-shuffles", "redis-slow"):
+    name = {
+        "redis-drops": "DroppingLayer",
+        "redis-shuffles": "ShufflingLayer",
+        "redis-slow": "SlowLayer",
+    }[os.environ["TEST_LAYER"]]
     CHANNEL_LAYERS = {"default": {**redis_layer(), "BACKEND": f"tests.faults_layers.{name}"}}
 elif os.environ.get("TEST_LAYER") in ("fails", "hangs"):
     mode = {"mode": os.environ["TEST_LAYER"]}
