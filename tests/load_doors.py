@@ -24,6 +24,10 @@ class Door:
         """Let a name pass, or all of them."""
         (self.directory / f"open-{name}").touch()
 
+    def is_open(self, name: str) -> bool:
+        """Whether a name may pass."""
+        return any((self.directory / f"open-{who}").exists() for who in (name, "all"))
+
     def names(self, what: str) -> list[str]:
         """Who has "reached" the door, "left" it, or was "cancelled" there, in order."""
         path = self.directory / what
@@ -59,7 +63,7 @@ class Door:
 
     def _tries(self, name: str) -> Iterator[None]:
         deadline = time.monotonic() + LIMIT
-        while not any((self.directory / f"open-{who}").exists() for who in (name, "all")):
+        while not self.is_open(name):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"nobody opened the door for {name}")
             yield

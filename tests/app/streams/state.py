@@ -13,7 +13,7 @@ from tests.app.models import Leaf, Question, Survey
 from tests.app.serializers import QuestionSerializer
 from tests.load_doors import Door
 
-PADDING = "x" * 10_000
+PADDING = "x" * 20_000
 
 
 class Filters:
@@ -148,14 +148,19 @@ class WriteBinding(ResourceBindingBase):
 
     @list_action()
     def come_and_go(self, data=None, **kwargs):
-        """Create, update and delete many rows; some of each are left."""
-        for number in range(data):
-            question = Question.objects.create(question_text=str(number))
-            if number % 3:
-                question.votes = number
-                question.save()
-            if number % 5 == 0:
-                Question.objects.order_by("?").first().delete()
+        """Create, update and delete rows, 300 times and on until the door is open."""
+        door, rows, number = Door(data), [], 0
+        door.pass_through("begin")
+        while number < 300 or not door.is_open("end"):
+            number += 1
+            if number % 4 == 0 or len(rows) > 50:
+                # Neither always the oldest nor always the newest.
+                rows.pop(number * 7 % len(rows)).delete()
+            elif number % 4 == 3:
+                rows[number * 5 % len(rows)].votes = number
+                rows[number * 5 % len(rows)].save()
+            else:
+                rows.append(Question.objects.create(question_text=str(number), votes=number % 2))
 
     @list_action()
     def rename_node_of(self, data=None, **kwargs):
