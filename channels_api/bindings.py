@@ -25,8 +25,8 @@ from .mixins import (
     UpdateModelMixin,
 )
 from .protocol import RequestFrame
-from .readers import depends_on_user, personal_key
 from .requests import Handshake
+from .sharing import depends_on_user, personal_key
 
 # What viewsets call the same.
 VIEW_ACTIONS = {"patch": "partial_update", "delete": "destroy"}
