@@ -20,7 +20,7 @@ _lock = new_lock()
 
 
 def log_sometimes(message: str, *args: object) -> None:
-    """Log the exception being handled, at most once a minute for each message."""
+    """Log a message, with the exception being handled if any; the same at most once a minute."""
     now, key = time.monotonic(), message % args
     with _lock:
         if now - _last.get(key, -INTERVAL) < INTERVAL:
@@ -28,4 +28,4 @@ def log_sometimes(message: str, *args: object) -> None:
         if len(_last) >= MOST_MESSAGES:
             _last.clear()
         _last[key] = now
-    logger.error(message, *args, exc_info=sys.exc_info())
+    logger.error(message, *args, exc_info=sys.exc_info()[1])
