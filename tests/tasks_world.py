@@ -125,10 +125,10 @@ class Layer:
             if self.chance.random() < 0.1:
                 raise ConnectionError("the layer is away")
 
-    async def new_channel(self, prefix: str) -> str:
+    async def new_channel(self) -> str:
         await self._trouble()
         self.channels += 1
-        return f"{prefix}.{self.channels}"
+        return f"channel.{self.channels}"
 
     async def group_add(self, group: str, channel: str) -> None:
         await self._trouble()
@@ -140,6 +140,10 @@ class Layer:
 
     async def receive(self, channel: str) -> dict:
         return await self.queues[channel].get()
+
+    async def group_send(self, group: str, body: dict) -> None:
+        await self._trouble()
+        self.send(group, body)
 
     def send(self, group: str, body: dict) -> None:
         for channel in self.members[group]:
@@ -268,7 +272,7 @@ class World:
         hub = hub_module.get_hub()
         names = ("_tasks", "_jobs", "_to_read", "_leaving", "_reading", "_beating")
         found = {name: getattr(hub, name) for name in names}
-        found["listener"] = hub._listener._task  # noqa: SLF001
+        found["listener"] = hub._listener._channel  # noqa: SLF001
         found["watches"] = [s.watches._items for s in self.sockets if s.watches._items]  # noqa: SLF001
         found["tasks"] = asyncio.all_tasks() - {asyncio.current_task()}
         return {name: value for name, value in found.items() if value}
