@@ -141,13 +141,15 @@ class Follower:
         self._data, self._client = data or {}, SocketClient(url, headers=headers)
 
     async def __aenter__(self) -> "Follower":
-        await self._client.__aenter__()
-        data = {"action": "*", **self._data}
-        payload = await self._client.request(self.stream, "subscribe", data=data, timeout=20)
-        assert payload["response_status"] == 200, payload
-        if self.replica:
-            self.replica.reply(payload)
-        self._reading = asyncio.ensure_future(self._read())
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self._client)
+            data = {"action": "*", **self._data}
+            payload = await self._client.request(self.stream, "subscribe", data=data, timeout=20)
+            assert payload["response_status"] == 200, (self.name, payload)
+            if self.replica:
+                self.replica.reply(payload)
+            self._reading = asyncio.ensure_future(self._read())
+            stack.pop_all()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -238,7 +240,8 @@ async def audience(site: Site) -> AsyncIterator[Audience]:
             Follower(url, "live-permitted", snapshot, headers[1], owner=users[1]),
         ]
     async with contextlib.AsyncExitStack() as stack:
-        await asyncio.gather(*(stack.enter_async_context(each) for each in followers))
+        for each in followers:
+            await stack.enter_async_context(each)
         yield Audience([user.pk for user in users], followers)
 
 
