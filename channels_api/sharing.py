@@ -51,7 +51,8 @@ def personal_key(handshake: Handshake) -> Hashable:
         return handshake
     session = scope.get("session")
     return (
-        type(user),
+        # Not its type: a user whom channels' middleware has found is wrapped until it is reloaded.
+        user.__class__,
         user.pk,
         # A tenant may stand in the host, in a header or in a cookie.
         frozenset(item for item in scope.get("headers", ()) if item[0] not in OF_ONE_HANDSHAKE),
