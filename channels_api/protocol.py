@@ -92,9 +92,12 @@ class Event:
         """The frame's text, with the four keys of a classic event."""
         return self._head + "}}"
 
-    def text_with(self, keys: str) -> str:
-        """The frame's text with further keys of the payload, which are encoded already."""
-        return f"{self._head},{keys}}}}}"
+    def parts_with(self, keys: str) -> tuple[str, ...]:
+        """The frame's text with further keys of the payload, which are encoded already.
+
+        The first part is the same object each time.
+        """
+        return self._head, f",{keys}}}}}"
 
     @cached_property
     def _head(self) -> str:
@@ -112,12 +115,13 @@ class Reset:
     reason: str
     snapshot: str
 
-    def text_with(self, keys: str) -> str:
-        """The frame's text, as that of an Event."""
-        return (
+    def parts_with(self, keys: str) -> tuple[str, ...]:
+        """The frame's text, as that of an Event; the snapshot is a part of its own."""
+        head = (
             f'{{"stream":{encode(self.stream)},"payload":{{"action":"reset",'
-            f'"reason":"{self.reason}",{keys},"snapshot":{self.snapshot}}}}}'
+            f'"reason":"{self.reason}",{keys},"snapshot":'
         )
+        return head, self.snapshot, "}}"
 
 
 def ping_text(number: int) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import DatabaseError, router
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError, connections, router
 from django.db.models import Model
 from django.http import Http404
 from rest_framework.exceptions import APIException, NotFound
@@ -19,10 +20,9 @@ from .exceptions import NotSubscribable, ReplyTooLarge
 from .live.changes import topic_of, watch
 from .live.log import Topic
 from .live.reader import CHUNK, Rows, Visible
-from .live.rows import key_field
 from .live.users import user_pk_of, users_topic
 from .logs import logger
-from .lookups import wire_pk
+from .lookups import canonical_pk, wire_pk
 from .pagination import ordered
 from .protocol import byte_length, encode
 from .settings import settings
@@ -66,10 +66,13 @@ class BindingReader:
         self._personal_key = personal_key(self._handshake)
         self._filters = encode(sorted(filters.items())) if filters else ""
         model, alias = self._examine(binding)
-        self._key_field = key_field(model)
+        self._model = model
         self.stream = binding.stream or ""
         self.topic: Topic = topic_of(model, alias)
         self.user_topic, self.user_pk = self._user(binding)
+        if self.user_pk is not None:
+            # The socket's user is of the handshake, which may be long ago.
+            self._renew()
         watch(model)
 
     def _examine(self, binding: ResourceBindingBase) -> tuple[type[Model], str]:
@@ -114,8 +117,13 @@ class BindingReader:
         except REFUSALS:
             return Rows({})
 
-    def _texts(self, binding: ResourceBindingBase, found: Iterable[Any]) -> Rows:
-        """The rows as text; none where they turn out to depend on the user of a shared audience."""
+    def _texts(
+        self, binding: ResourceBindingBase, found: Iterable[Any], most: float = math.inf
+    ) -> Rows:
+        """The rows as text; none where they turn out to depend on the user of a shared audience.
+
+        Of more than `most` bytes in all only a part is made.
+        """
         personal = self._is_personal
         context = WatchedContext(binding.get_serializer_context())
         rows = Rows({})
@@ -123,7 +131,10 @@ class BindingReader:
         try:
             represent = _representation(binding)
             for row in found:
-                self._add_text(rows, represent, row)
+                most -= self._add_text(rows, represent, row)
+                if most < 0:
+                    rows = replace(rows, complete=False)
+                    break
         except REFUSALS:
             rows.texts.clear()
         if self._by_default and not personal and context.asked:
@@ -144,26 +155,28 @@ class BindingReader:
         rows = list(queryset[: limit + 1])
         if len(rows) > limit:
             return Rows({}, complete=False)
-        return self._texts(binding, self._allowed(binding, rows))
+        return self._texts(binding, self._allowed(binding, rows), most=settings.MAX_REPLY_BYTES)
 
-    def visible(self, limit: int, among: Collection[int | str] | None = None) -> Visible:
+    def visible(self, limit: int) -> Visible:
         binding = self._new_binding()
-        try:
-            binding.recheck()
-            # The newest: they are the likeliest to be told of.
-            queryset = self._queryset(binding).order_by("-pk")
-            if among is not None:
-                queryset = queryset.filter(pk__in=among)
-            queryset = queryset[: limit + 1]
-        except REFUSALS:
-            return Visible(set(), complete=True)
+        binding.recheck()
+        # The newest: they are the likeliest to be told of.
+        newest = self._queryset(binding).order_by("-pk")[: limit + 1]
         if decides_about_rows(binding):
-            examined = list(queryset)
+            examined = list(newest)
             pks = {wire_pk(row.pk) for row in self._allowed(binding, examined[:limit])}
         else:
-            examined = list(queryset.values_list("pk", flat=True))
+            examined = list(newest.values_list("pk", flat=True))
             pks = set(map(wire_pk, examined[:limit]))
         return Visible(pks, complete=len(examined) <= limit)
+
+    def visible_among(self, pks: Collection[int | str]) -> set[int | str]:
+        binding = self._new_binding()
+        binding.recheck()
+        try:
+            return {wire_pk(row.pk) for row in self._rows(binding, pks, self._is_personal)}
+        except NotFound:  # the only row that there would be
+            return set()
 
     def find(self, pk: object) -> int | str:
         binding = self._new_binding()
@@ -178,14 +191,27 @@ class BindingReader:
         return frozenset(pk if key is None else wire_pk(key) for pk, key in keys)
 
     def renew(self) -> bool:
-        self._handshake.reload_user()
         try:
-            self._new_binding().recheck()
+            self._renew()
         except NotFound:
             return True  # of a row, which is another matter
         except REFUSALS:
             return False
+        except DatabaseError:
+            raise  # nothing is known of anybody
+        except Exception:
+            # Of what can't be judged nothing is shown, and the others are judged all the same.
+            logger.exception("Whether a user may still read %r can't be told", self.stream)
+            return False
         return True
+
+    def _renew(self) -> None:
+        self._handshake.reload_user()
+        binding = self._new_binding()
+        binding.recheck()
+        self._queryset(binding)
+        if binding.audience() != self._audience:
+            raise PermissionDenied  # another one now: of this one they are no part any more
 
     @property
     def _is_personal(self) -> bool:
@@ -226,11 +252,9 @@ class BindingReader:
 
     def _key(self, pk: int | str) -> Any:
         """A key as the model's field has it; None for what can't be one."""
-        if isinstance(pk, str) and "\x00" in pk:
-            return None  # no database takes it
         try:
-            return self._key_field.to_python(pk)
-        except (ValidationError, ValueError, TypeError):
+            return canonical_pk(self._model, "pk", pk)
+        except NotFound:
             return None
 
     def _queryset(self, binding: ResourceBindingBase) -> Any:
@@ -242,7 +266,19 @@ class BindingReader:
                 binding.check_object_permissions(binding.request, row)
             except REFUSALS:
                 continue
+            except Exception as exc:
+                if self._is_outage(exc):
+                    raise
+                logger.exception("Whether a row of %r may be seen can't be told", self.stream)
+                continue
             yield row
+
+    def _is_outage(self, exc: Exception) -> bool:
+        """Whether the database failed, and not what was asked of it for this row."""
+        if not isinstance(exc, DatabaseError):
+            return False
+        connection = connections[self.topic.alias]
+        return connection.connection is None or not connection.is_usable()
 
     def _fitting(self, text: str) -> str:
         # More would end the socket: servers have limits of their own.
@@ -250,18 +286,21 @@ class BindingReader:
             raise ReplyTooLarge
         return text
 
-    def _add_text(self, rows: Rows, represent: Callable[[Any], Any], row: Any) -> None:
+    def _add_text(self, rows: Rows, represent: Callable[[Any], Any], row: Any) -> int:
+        """Add a row's text; the bytes that it has."""
         pk = wire_pk(row.pk)
         try:
             rows.texts[pk] = self._fitting(encode(represent(row)))
-        except DatabaseError:
-            raise  # the read is tried again
+            return byte_length(rows.texts[pk])
         except Exception as exc:
+            if self._is_outage(exc):
+                raise  # the read is tried again
             # One row that can't be serialized must not keep the others from being told.
             logger.exception("A row of stream %r can't be made into an event", self.stream)
             rows.failed.add(pk)
             if isinstance(exc, ReplyTooLarge):
                 rows.large.add(pk)
+            return 0
 
 
 def _representation(binding: ResourceBindingBase) -> Callable[[Any], Any]:

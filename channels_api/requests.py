@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.handlers.asgi import ASGIRequest
+from django.db import router
 from django.db.models import Model
 from django.http import HttpRequest, QueryDict
 from django.utils.datastructures import MultiValueDict
@@ -50,7 +51,9 @@ class Handshake:
         user = self.scope.get("user")
         if not isinstance(user, Model) or user.pk is None:
             return
-        users = user.__class__._base_manager.using(user._state.db)  # noqa: SLF001
+        # The primary: a replica may not have the change yet that is the reason for this.
+        alias = router.db_for_write(user.__class__)
+        users = user.__class__._base_manager.using(alias)
         fresh = users.filter(pk=user.pk).first()
         active = fresh is not None and getattr(fresh, "is_active", True)
         self._reloaded = fresh if active else AnonymousUser()

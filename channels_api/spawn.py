@@ -21,12 +21,5 @@ def spawn(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     """
     task = contextvars.Context().run(asyncio.ensure_future, coroutine)
     _running.add(task)
-    task.add_done_callback(_forget)
+    task.add_done_callback(_running.discard)
     return task
-
-
-def _forget(task: asyncio.Task[Any]) -> None:
-    _running.discard(task)
-    # Whoever waits for it is told; that nobody did is no error.
-    if not task.cancelled():
-        task.exception()

@@ -44,7 +44,7 @@ class Writer:
         self._send = send
         self._on_room = on_room
         self._on_close = on_close
-        self._queue: deque[str] = deque()
+        self._queue: deque[tuple[str, ...]] = deque()
         self._waiting_bytes = 0
         self._was_full = False
         self._close_code: int | None = None
@@ -80,11 +80,14 @@ class Writer:
         self._tell_room()
         return True
 
-    def push(self, text: str) -> None:
-        """Queue an encoded frame; after `close` it is dropped."""
+    def push(self, *parts: str) -> None:
+        """Queue an encoded frame, which may be in parts; after `close` it is dropped.
+
+        Parts are put together when they are sent: what many sockets wait for is kept once.
+        """
         if self.is_open:
-            self._queue.append(text)
-            self._waiting_bytes += byte_length(text)
+            self._queue.append(parts)
+            self._waiting_bytes += sum(map(byte_length, parts))
             self._wake()
 
     def close(self, code: int) -> None:
@@ -154,9 +157,9 @@ class Writer:
             text = ping_text(self._flow.ping(self._loop.time()))
             await self._send_watched({"type": "websocket.send", "text": text})
             return
-        text = self._queue.popleft()
-        await self._send_watched({"type": "websocket.send", "text": text})
-        size = byte_length(text)
+        parts = self._queue.popleft()
+        await self._send_watched({"type": "websocket.send", "text": "".join(parts)})
+        size = sum(map(byte_length, parts))
         self._waiting_bytes -= size
         self._flow.sent(size)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from rest_framework.exceptions import NotFound
 
-from channels_api.live import audience, flusher, view
+from channels_api.live import audience, flusher, resets, view
 from channels_api.live.hub import Hub
 from channels_api.live.log import Change, Hint, Topic
 from channels_api.live.memory_log import MemoryLog
@@ -181,9 +181,11 @@ class TableReader:
     def renew(self) -> bool:
         return True
 
-    def visible(self, limit: int, among=None) -> Visible:
-        visible = self.visible_rows()
-        pks = sorted((pk for pk in visible if among is None or pk in among), reverse=True)
+    def visible_among(self, pks) -> set[int | str]:
+        return {pk for pk in self.visible_rows() if pk in pks}
+
+    def visible(self, limit: int) -> Visible:
+        pks = sorted(self.visible_rows(), reverse=True)
         return Visible(set(pks[:limit]), complete=len(pks) <= limit)
 
     def find(self, pk) -> int:
@@ -200,8 +202,8 @@ class Inbox:
         self.given_up = False
         self.events: list[dict[str, Any]] = []
 
-    def push(self, text: str) -> None:
-        frame = json.loads(text)
+    def push(self, *parts: str) -> None:
+        frame = json.loads("".join(parts))
         assert frame["stream"] == "rows"
         self.events.append(frame["payload"])
 
@@ -232,7 +234,7 @@ class Reads:
 
 def run_reads_in(patch, reads: Reads) -> None:
     """Have everything that live would run in a thread run in `reads`."""
-    for module in (audience, flusher, view):
+    for module in (audience, flusher, resets, view):
         patch.setattr(module, "run_in_thread", reads.run)
 
 

@@ -130,7 +130,7 @@ def events_come_before_the_reply(patch):
 
 
 def what_was_visible_once_is_believed_for_ever(patch):
-    patch.setattr(View, "forget", lambda self, keep: None)
+    patch.setattr(View, "forget", lambda self, row: None)
 
 
 def events_are_told_before_the_view_is_known(patch):
@@ -138,14 +138,14 @@ def events_are_told_before_the_view_is_known(patch):
 
 
 def an_audience_that_is_personal_goes_on_sharing(patch):
-    read = Flusher.read_rows
+    read = Flusher._read
 
-    async def believe_it(self, pks):
-        rows = await read(self, pks)
-        return await read(self, pks) if rows.personal else rows
+    async def believe_it(self, batch):
+        rows = await read(self, batch)
+        return await read(self, batch) if rows.personal else rows
 
-    patch.setattr(Flusher, "read_rows", believe_it)
-    patch.setattr(Audience, "is_personal", property(lambda self: False))
+    patch.setattr(Flusher, "_read", believe_it)
+    patch.setattr(Audience, "must_split", property(lambda self: False))
 
 
 def an_audience_is_split_while_somebody_enters(patch):

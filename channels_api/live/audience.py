@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Hashable, Iterable
-from typing import TYPE_CHECKING
 
 from ..logs import log_sometimes
-from ..settings import settings
 from ..spawn import spawn
 from ..threads import LIVE, run_in_thread
 from .flusher import Flusher
 from .log import Change, Position
 from .members import Members
-from .operations import LOOK
+from .operations import LOOK, merge
 from .reader import Reader, Rows
-from .snapshot import Snapshot, make_snapshot, turn
+from .resets import Resets
+from .resume import TOO_MANY
+from .snapshot import Snapshot, read_all, read_row, turn
+from .subscription import StatefulSubscription, Subscription
 from .view import MAX_VISIBLE, View
-
-if TYPE_CHECKING:
-    from .subscription import Subscription
 
 GAP = "gap"
 
@@ -46,9 +44,17 @@ class Audience:
         self._on_empty = on_empty
         self._on_split = on_split
         self.members = Members()
-        self.view = View(restricted=reader.restricted, on_loaded=self._wake)
+        self.view = View(
+            restricted=reader.restricted, pinned=self.members.rows, on_loaded=self._wake
+        )
         self.flusher = Flusher(self, position)
-        self._entering: dict[Subscription, list[Change]] = {}
+        self.resets = Resets(self)
+        # What happened while they looked for their row, as operations by pk.
+        self._entering: dict[Subscription, dict[int | str, str]] = {}
+        self._resets = 0
+        # Whose rights are to be looked at again; None among them: everybody's, and the view.
+        self._to_check: set[int | str | None] = set()
+        self._checking: asyncio.Task[None] | None = None
         self._next_snapshot: asyncio.Task[Snapshot | None] | None = None
 
     async def enter(self, subscription: Subscription, lookup: object) -> None:
@@ -56,7 +62,8 @@ class Audience:
 
         Raises NotFound where the row can't be seen.
         """
-        changes = self._entering[subscription] = []
+        happened = self._entering[subscription] = {}
+        resets = self._resets
         try:
             if lookup is None:
                 self.members.add(subscription)
@@ -71,9 +78,10 @@ class Audience:
         del self._entering[subscription]
         # The newest of those who were let in speaks for all: its user was loaded last.
         self.reader = subscription.reader
-        if subscription.row is not None:
+        row = subscription.row
+        if row is not None and (row in happened or self._resets > resets):
             # Changes of the row since it was looked up went past: nobody knew that it mattered.
-            self.mark(change for change in changes if change.pk == subscription.row)
+            self.mark([Change(row, happened.get(row, LOOK))])
         if not self.flusher.is_running:  # else it does, with the changes that it has in hand
             self.split_if_due()
 
@@ -86,18 +94,19 @@ class Audience:
     def remove(self, subscription: Subscription) -> None:
         """Take a subscription out; the last one ends the audience."""
         self._drop(subscription)
-        if not self.members.everything:
-            self.view.forget(keep=self.members.rows)
+        if not self.members.everything and subscription.row not in self.members.rows:
+            self.view.forget(subscription.row)
         if not self.members and not self._entering:
             self.flusher.stop()
+            self.resets.stop()
             self._on_empty(self)
 
     def mark(self, changes: Iterable[Change]) -> None:
         """Note what changed; it is read and told soon."""
         wanted = []
         for change in changes:
-            for seen in self._entering.values():
-                seen.append(change)
+            for happened in self._entering.values():
+                happened[change.pk] = merge(happened.get(change.pk), change.operation)
             if self.members.want(change.pk):
                 wanted.append(change)
         self.flusher.mark(wanted)
@@ -107,26 +116,30 @@ class Audience:
         self.flusher.lagging[subscription] = None
         self._wake()
 
-    async def snapshot(self) -> Snapshot | None:
-        """All rows, read once for all who ask before the read begins; None: they are personal."""
+    async def snapshot(self, owner: Hashable) -> Snapshot | None:
+        """All rows, read once for all who ask before the read begins; None: they are personal.
+
+        `owner` is whose turn it is in the thread pool.
+        """
         if self._next_snapshot is None:
-            self._next_snapshot = spawn(self._read_snapshot())
+            self._next_snapshot = spawn(self._read_snapshot(owner))
         # Shielded: others may wait for it too.
         return await asyncio.shield(self._next_snapshot)
 
     async def snapshot_for(self, subscription: Subscription) -> Snapshot:
         """What a subscription begins with."""
-        shared = await self.snapshot() if subscription.row is None else None
+        owner = subscription.reader.owner
+        shared = await self.snapshot(owner) if subscription.row is None else None
         if shared is not None:
             return shared
         position = self.position()
-        rows = await _read_own(subscription)
+        rows, snapshot = await _read_own(subscription, position)
         if rows.personal:
             # It was found out just now; of what is personal the reader reads its own.
-            rows = await _read_own(subscription)
+            rows, snapshot = await _read_own(subscription, position)
         # It may have come into another audience meanwhile.
         subscription.audience.learn(rows, subscription.row)
-        return make_snapshot(position, rows)
+        return snapshot
 
     def learn(self, rows: Rows, row: int | str | None = None) -> None:
         """Somebody is shown rows: all that can be seen, or the only one of interest."""
@@ -135,36 +148,53 @@ class Audience:
 
     def reset(self) -> None:
         """What happened can't be told: whoever keeps state is given all of it anew."""
+        self._resets += 1
         for subscription in self.members:
-            if subscription.stateful:
-                subscription.lose(GAP)  # type: ignore[attr-defined]
+            subscription.lose(GAP)
         # To those without state what can be found out is told: rows of their own, and which rows
         # can be seen.
-        self.mark(Change(pk, LOOK) for pk in list(self.members.rows))
-        spawn(self.revalidate())
+        self.mark([Change(pk, LOOK) for pk in self.members.rows])
+        self.revalidate_soon()
 
-    async def revalidate(self, users: Collection[int | str] | None = None) -> None:
-        """Look again at what may be seen, by all or by some users, and tell of the difference."""
+    def revalidate_soon(self, users: Collection[int | str] | None = None) -> None:
+        """Look again at what may be seen: by users of whom something changed, or by all."""
+        if users is None:
+            self._to_check.add(None)
+        else:
+            self._to_check |= self.members.users.keys() & set(users)
+        if self._to_check and self._checking is None:
+            self._checking = spawn(self._check())
+
+    async def revalidate(self) -> None:
+        """Look again at what may be seen by all, and wait for that."""
+        self.revalidate_soon()
+        if self._checking is not None:
+            await asyncio.wait([self._checking])
+
+    async def _check(self) -> None:
         try:
-            await self._renew(users)
-            if self.view.restricted and not self.view.is_loading:
-                await self._look_at_view()
+            while self._to_check and self.members:
+                users, self._to_check = self._to_check, set()
+                await self._renew(users)
+                # What others share does not change with one of them.
+                if None in users or not self.reader.is_shared:
+                    await self._look_at_view()
         except Exception:
             log_sometimes("What subscribers to %s may see can't be read", self.reader.stream)
+        finally:
+            self._checking = None
 
     def adopt(self, subscription: Subscription, origin: Audience) -> None:
         """Take a subscription over from an audience that was split, with what it was to be told."""
-        late = subscription in origin.flusher.lagging
         origin._drop(subscription)
         self.members.add(subscription)
         subscription.audience = self
         self.view.adopt(origin.view, subscription.row)
         self.flusher.adopt(origin.flusher)
-        if late:
-            self.catch_up(subscription)
+        subscription.resume()
 
     @property
-    def is_personal(self) -> bool:
+    def must_split(self) -> bool:
         """Whether its members turned out to see different things.
 
         That may have been found out here, or by another audience of the same binding.
@@ -175,53 +205,70 @@ class Audience:
         """Give each user an audience of its own, if they see different things."""
         # Not while somebody enters or the view is read: those know of this audience only. The
         # end of either comes here again.
-        if self.is_personal and not self._entering and not self.view.is_loading:
+        if self.must_split and not self._entering and not self.view.is_loading:
             self._on_split(self)
 
     def _drop(self, subscription: Subscription) -> None:
         self.members.drop(subscription)
         self.flusher.lagging.pop(subscription, None)
+        if isinstance(subscription, StatefulSubscription):
+            self.resets.discard(subscription)
+        if self.reader is subscription.reader and self.members:
+            # Whoever has left is not looked at any more: they may have lost their rights since.
+            self.reader = self.members.first.reader
 
     def _wake(self) -> None:
         self.flusher.wake()
+        self.resets.wake()
 
-    async def _read_snapshot(self) -> Snapshot | None:
+    async def _read_snapshot(self, owner: Hashable) -> Snapshot | None:
         async with turn():
             # Who asks from now on waits for the next one: in this one something may be missing.
             self._next_snapshot = None
             position = self.position()
-            rows = await run_in_thread(self.reader.snapshot, settings.SNAPSHOT_ROWS, owner=LIVE)
-        if rows.personal or self.is_personal:
+            rows, snapshot = await run_in_thread(read_all, self.reader, position, owner=owner)
+        if rows.personal or self.must_split:
             return None
         self.learn(rows)
-        return make_snapshot(position, rows)
+        return snapshot
 
-    async def _renew(self, users: Collection[int | str] | None) -> None:
+    async def _renew(self, users: Collection[int | str | None]) -> None:
         readers = {
-            each.reader.owner: each.reader
+            (each.reader.owner, each.row): each.reader
             for each in self.members
-            if each.reader.user_pk is not None and (users is None or each.reader.user_pk in users)
+            if each.reader.user_pk is not None and (None in users or each.reader.user_pk in users)
         }
         refused = set()
-        for owner, reader in readers.items():
+        for key, reader in readers.items():
             if not await run_in_thread(reader.renew, owner=LIVE):
-                refused.add(owner)
+                refused.add(key)
         for subscription in list(self.members):
-            # Where the whole audience is one user's, reads find nothing any more.
-            if subscription.reader.owner in refused and subscription.reader.is_shared:
-                subscription.expel(self.view.pks)
+            if (subscription.reader.owner, subscription.row) in refused:
+                pks = list(self.view.pks)
+                # Not only in the end: its reader must speak for nobody from now on.
+                self._drop(subscription)
+                subscription.expel(pks)
 
     async def _look_at_view(self) -> None:
-        among = None if self.members.everything else list(self.members.rows)
-        visible = await run_in_thread(self.reader.visible, MAX_VISIBLE, among, owner=LIVE)
-        if bool(self.members.everything) != (among is None) or self.view.is_loading:
+        if not self.view.restricted or self.view.is_loading or not self.members:
+            return
+        if self.members.everything:
+            await self._look_at_everything()
+            return
+        rows = list(self.members.rows)
+        visible = await run_in_thread(self.reader.visible_among, rows, owner=LIVE)
+        if not self.members.everything and not self.view.is_loading:
+            self._compare(visible | (self.members.rows.keys() - {*rows}) & self.view.pks.keys())
+
+    async def _look_at_everything(self) -> None:
+        visible = await run_in_thread(self.reader.visible, MAX_VISIBLE, owner=LIVE)
+        if not self.members.everything or self.view.is_loading:
             return  # another question by now
         if visible.complete:
             self._compare(visible.pks)
             return
         for subscription in list(self.members.everything):
-            if subscription.stateful:
-                subscription.give_up()
+            subscription.lose(TOO_MANY)
 
     def _compare(self, pks: Collection[int | str], row: int | str | None = None) -> None:
         """Tell of what can be seen now and could not before, and the other way round."""
@@ -230,8 +277,8 @@ class Audience:
             self.mark(Change(pk, operation) for pk, operation in differences.items())
 
 
-async def _read_own(subscription: Subscription) -> Rows:
-    reader = subscription.reader
-    if subscription.row is not None:
-        return await run_in_thread(reader.read, [subscription.row], owner=reader.owner)
-    return await run_in_thread(reader.snapshot, settings.SNAPSHOT_ROWS, owner=reader.owner)
+async def _read_own(subscription: Subscription, position: Position) -> tuple[Rows, Snapshot]:
+    reader, row = subscription.reader, subscription.row
+    if row is None:
+        return await run_in_thread(read_all, reader, position, owner=reader.owner)
+    return await run_in_thread(read_row, reader, position, row, owner=reader.owner)

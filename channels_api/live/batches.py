@@ -8,11 +8,11 @@ from django.db import connections, transaction
 
 from ..logs import log_sometimes
 from . import bell, hub
-from .log import ANYTHING, Change, Hint, Topic, get_log
-from .operations import RESET, merge
+from .log import Change, Hint, Topic, get_log, note
 from .rows import Row
 
-_EVERYTHING = {ANYTHING.pk: ANYTHING.operation}
+# Rows of one model in one transaction that are told one by one.
+MOST_ROWS = 10_000
 
 
 def collect(rows: Collection[Row], alias: str) -> None:
@@ -39,12 +39,8 @@ class _Batch:
         self.add(rows)
 
     def add(self, rows: Collection[Row]) -> None:
-        for topic, (pk, operation) in rows:
-            changes = self._changes.setdefault(topic, {})
-            if operation == RESET:
-                self._changes[topic] = dict(_EVERYTHING)
-            elif changes != _EVERYTHING:  # which covers what comes later as well
-                changes[pk] = merge(changes.get(pk), operation)
+        for topic, change in rows:
+            note(self._changes.setdefault(topic, {}), change, most=MOST_ROWS)
 
     def __call__(self) -> None:
         for topic, rows in self._changes.items():

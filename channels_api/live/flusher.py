@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..logs import log_sometimes
@@ -14,17 +14,17 @@ from ..spawn import spawn
 from ..threads import LIVE, run_in_thread
 from .log import Change, Position
 from .operations import DELETE, merge, told_as
+from .pauses import Pauses
 from .reader import CHUNK, Rows
-from .snapshot import Snapshot, make_snapshot
 
 if TYPE_CHECKING:
     from .audience import Audience
-    from .subscription import StatefulSubscription, Subscription
+    from .subscription import Subscription
 
-# Seconds to wait after a read that failed.
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 # Changed rows that are remembered while reads fail.
 MAX_DIRTY = 10_000
+# Members that are told before others of the event loop have their turn.
+AT_ONCE = 200
 
 Pending = dict["int | str", str]
 
@@ -33,27 +33,25 @@ Pending = dict["int | str", str]
 class Batch:
     """What is read in one go.
 
-    `changes` are rows that have changed, `late` what slow clients have not been told of, `lost`
-    those who need a snapshot. It began at `position`, and is `last` where all that happened until
-    then is in it.
+    `changes` are rows that have changed, `late` what slow clients have not been told of. It began
+    at `position`, and is `last` where all that happened until then is in it.
     """
 
     position: Position
     last: bool
     changes: Pending
     late: dict[Subscription, Pending]
-    lost: list[StatefulSubscription]
 
     @property
     def pks(self) -> set[int | str]:
-        """The rows to read one by one."""
-        rows = {each.row for each in self.lost if each.row is not None}
-        return {*self.changes, *chain.from_iterable(self.late.values()), *rows}
-
-    @property
-    def needs_everything(self) -> bool:
-        """Whether somebody lost all rows and not only one."""
-        return any(each.row is None for each in self.lost)
+        """The rows to read."""
+        late = {
+            pk
+            for pending in self.late.values()
+            for pk, action in pending.items()
+            if action != DELETE  # it is told whatever there is by now
+        }
+        return {*self.changes, *late}
 
 
 class Flusher:
@@ -101,26 +99,26 @@ class Flusher:
         return not self._audience.view.is_loading and bool(self.dirty or self.lagging)
 
     async def _flush(self) -> None:
-        pause = FIRST_PAUSE
+        pauses = Pauses()
         try:
             while self._has_work():
                 batch = self._take()
                 try:
-                    rows, snapshot = await self._read(batch)
+                    rows = await self._read(batch)
+                    if not (rows.personal or self._audience.must_split):
+                        await self._tell(batch, rows)
                 except Exception:
                     stream = self._audience.reader.stream
                     log_sometimes("Rows for subscribers to %s can't be read", stream)
                     self._put_back(batch)
                     self._give_up_if_too_late()
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE)
+                    await pauses.wait()
                     continue
-                pause = FIRST_PAUSE
-                if rows.personal or self._audience.is_personal:
+                pauses.end()
+                if rows.personal or self._audience.must_split:
                     self._put_back(batch)
                     self._audience.split_if_due()
                     return
-                self._tell(batch, rows, snapshot)
         finally:
             self._task = None
 
@@ -130,54 +128,46 @@ class Flusher:
             for subscription in self._audience.members:
                 subscription.give_up()
 
-    async def _read(self, batch: Batch) -> tuple[Rows, Snapshot | None]:
-        snapshot = await self._audience.snapshot() if batch.needs_everything else None
+    async def _read(self, batch: Batch) -> Rows:
         pks = batch.pks
-        rows = await self.read_rows(pks) if pks else Rows({})
-        return rows, snapshot
-
-    async def read_rows(self, pks: Collection[int | str]) -> Rows:
-        """The rows as the audience sees them now."""
+        if not pks:
+            return Rows({})
         return await run_in_thread(self._audience.reader.read, pks, owner=LIVE)
 
     def _take(self) -> Batch:
         self._audience.members.read_begins()
         changes = {pk: self.dirty.pop(pk) for pk in list(islice(self.dirty, CHUNK))}
-        lost = [each for each in self.lagging if each.stateful and each.is_lost]  # type: ignore[attr-defined]
-        late = {each: each.take(CHUNK) for each in self.lagging if each not in lost}
-        for each in lost:
-            each.begin_reset()  # type: ignore[attr-defined]
+        late = {each: each.take(CHUNK) for each in self.lagging}
         self.lagging.clear()
-        return Batch(self._position(), not self.dirty, changes, late, lost)  # type: ignore[arg-type]
+        return Batch(self._position(), not self.dirty, changes, late)
 
     def _put_back(self, batch: Batch) -> None:
         self._mark_again(batch.changes)
         for subscription, pending in batch.late.items():
             subscription.put_back(pending)
-        for each in batch.lost:
-            each.end_reset(None)
-            each.resume()
 
     def _mark_again(self, changes: Pending) -> None:
-        # Beneath what came in meanwhile, which is newer.
-        newer, self.dirty = self.dirty, dict(changes)
-        for pk, operation in newer.items():
-            self.dirty[pk] = merge(self.dirty.get(pk), operation)
+        # What came in meanwhile is newer.
+        for pk, operation in changes.items():
+            newer = self.dirty.get(pk)
+            self.dirty[pk] = operation if newer is None else merge(operation, newer)
 
-    def _tell(self, batch: Batch, rows: Rows, snapshot: Snapshot | None) -> None:
-        for each in batch.lost:
-            whole = each.row is None
-            each.end_reset(snapshot if whole else _snapshot_of_row(each.row, batch.position, rows))
+    async def _tell(self, batch: Batch, rows: Rows) -> None:
         makes = _EventMaker(self._audience, rows)
         late = {each: self._late_events(batch.late[each], rows, makes) for each in batch.late}
         again, events = self._events(batch.changes, rows, makes)
         position = batch.position if batch.last and not again else None
-        for subscription in {**late, **events}:
+        for count, subscription in enumerate({**late, **events}, 1):
             new = events.get(subscription, [])
-            subscription.deliver(late.get(subscription, []), new, self._told, position)
+            try:
+                subscription.deliver(late.get(subscription, []), new, self._told, position)
+            except Exception:  # the others are told all the same
+                log_sometimes("A subscriber to %s can't be told", self._audience.reader.stream)
+            if count % AT_ONCE == 0:
+                await asyncio.sleep(0)
         if position is not None:
             self._told = position
-        for waiting in (*batch.late, *batch.lost):
+        for waiting in batch.late:
             waiting.resume()
 
     def _late_events(self, pending: Pending, rows: Rows, make: _EventMaker) -> list[Event]:
@@ -186,6 +176,7 @@ class Flusher:
         actions = {
             pk: action if action == DELETE else told_as(action, present=pk in rows.texts)
             for pk, action in pending.items()
+            if pk not in rows.failed  # of which nothing is known
         }
         return [make(pk, action) for pk, action in actions.items() if action is not None]
 
@@ -221,8 +212,3 @@ class _EventMaker:
             stream, model = self._reader.stream, self._reader.topic.model
             self._made[pk, action] = Event(stream, action, pk, model, data)
         return self._made[pk, action]
-
-
-def _snapshot_of_row(row: int | str | None, position: Position, rows: Rows) -> Snapshot:
-    texts = {pk: text for pk, text in rows.texts.items() if pk == row}
-    return make_snapshot(position, Rows(texts, large={pk for pk in rows.large if pk == row}))

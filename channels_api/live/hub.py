@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import os
 import random
+from collections import Counter
 from collections.abc import Hashable
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
-from ..exceptions import LogUnavailable
 from ..layers.listener import Listener
 from ..locks import new_lock
 from ..logs import log_sometimes, logger
@@ -17,12 +19,11 @@ from ..settings import settings
 from ..spawn import spawn
 from .audience import Audience
 from .bell import from_message
-from .log import Change, Hint, Position, Topic, get_log
+from .log import Change, Hint, Position, Topic, ask, get_log
 from .operations import RESET
 from .reader import Reader
 
-# Seconds that a subscriber waits for the log before it is told to come again.
-LOG_TIMEOUT = 5.0
+# Seconds between attempts to read a log that fails.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
@@ -73,6 +74,13 @@ class TopicState:
         self.behind = False
         self.audiences: dict[Hashable, Audience] = {}
 
+    def is_next(self, hint: Hint) -> bool:
+        """Whether a hint is of the change that comes next."""
+        if self.position is None or self.catching_up is not None:
+            return False
+        epoch, seq = self.position
+        return hint.position == Position(epoch, seq + 1)
+
     def known_position(self) -> Position:
         """The position of a topic that is held."""
         assert self.position is not None  # noqa: S101 - `hold` has waited for it
@@ -87,6 +95,8 @@ class Hub:
         self._topics: dict[Topic, TopicState] = {}
         self._listener = Listener(self._hear_message)
         self._timers: list[asyncio.Task[None]] = []
+        # Those of the topics that are the users of somebody.
+        self._user_topics: Counter[Topic] = Counter()
 
     async def hold(self, reader: Reader) -> None:
         """Need what a reader needs; when this returns, no change after it is missed.
@@ -96,6 +106,8 @@ class Hub:
         topics = _topics_of(reader)
         for topic in topics:
             self._hold(topic)
+        if reader.user_topic is not None:
+            self._user_topics[reader.user_topic] += 1
         if not self._timers:
             self._timers = [spawn(self._beat()), spawn(self._revalidate())]
         try:
@@ -114,6 +126,8 @@ class Hub:
             if state.holders == 0:
                 del self._topics[topic]
                 spawn(self._listener.leave(topic.group))
+        if reader.user_topic is not None:
+            self._user_topics -= Counter([reader.user_topic])
         if not self._topics:
             for timer in self._timers:
                 timer.cancel()
@@ -139,33 +153,42 @@ class Hub:
         """
         return any(hint.topic in self._topics for hint in hints)
 
-    def hear_all(self, hints: list[Hint]) -> None:
-        """Take several hints."""
-        for hint in hints:
-            self.hear(hint)
-
     def hear(self, hint: Hint) -> None:
-        """Take a hint: tell the next change at once, ignore an old one, look up a gap."""
-        state = self._topics.get(hint.topic)
-        if state is None:
-            return
+        """Take a hint."""
+        self.hear_all([hint])
+
+    def hear_all(self, hints: list[Hint]) -> None:
+        """Take hints: tell the next changes at once, ignore old ones, look up a gap."""
+        for topic, found in groupby(hints, key=attrgetter("topic")):
+            state = self._topics.get(topic)
+            if state is None:
+                continue
+            # Those in a row as one: a transaction may have changed very many rows.
+            following: list[Change] = []
+            for hint in found:
+                if state.is_next(hint):
+                    state.position = hint.position
+                    following.append(hint.change)
+                    continue
+                self._emit(topic, state, following)
+                following = []
+                self._hear_another(hint, state)
+            self._emit(topic, state, following)
+
+    def _hear_another(self, hint: Hint, state: TopicState) -> None:
+        """Take a hint that is not of the next change."""
         if state.position is None:
             state.behind = True  # what is being read as its position may be older
         elif hint.position.epoch != state.position.epoch:
             self._hear_foreign(hint, state)
-        elif hint.position.seq == state.position.seq + 1 and state.catching_up is None:
-            state.position = hint.position
-            self._emit(hint.topic, state, [hint.change])
         elif hint.position.seq > state.position.seq:
             self._catch_up(hint.topic, state)
 
     def _hear_message(self, message: dict[str, Any]) -> None:
         try:
-            hint = from_message(message)
-        except (KeyError, TypeError):
+            self.hear(from_message(message))
+        except Exception:  # the listener, and all who come after, go on
             log_sometimes("The hub's channel had a message that is no hint")
-            return
-        self.hear(hint)
 
     def _hear_foreign(self, hint: Hint, state: TopicState) -> None:
         log = get_log()
@@ -202,6 +225,8 @@ class Hub:
             state.catching_up = None
 
     def _emit(self, topic: Topic, state: TopicState, changes: list[Change]) -> None:
+        if not changes:
+            return
         if any(change.operation == RESET for change in changes):
             self._reset(topic, state)
             return
@@ -216,19 +241,17 @@ class Hub:
 
     def _look_at_users(self, topic: Topic, pks: list[int | str] | None) -> None:
         """Look again at what users may see of whom something has changed; None: all of them."""
+        if topic not in self._user_topics:
+            return
         for state in list(self._topics.values()):
             for audience in list(state.audiences.values()):
                 if audience.reader.user_topic == topic:
-                    spawn(audience.revalidate(pks))
+                    audience.revalidate_soon(pks)
 
     async def _enter(self, topic: Topic, state: TopicState) -> None:
         # In this order: a change between the two is in the position or rings later, or both.
         await self._listener.join(topic.group)
-        try:
-            tops = await asyncio.wait_for(get_log().tops([topic]), LOG_TIMEOUT)
-        except Exception as exc:
-            log_sometimes("The log of changes can't be read")
-            raise LogUnavailable from exc
+        tops = await ask(get_log().tops([topic]))
         state.position = tops[topic]
         if state.behind:
             self._catch_up(topic, state)
@@ -236,21 +259,23 @@ class Hub:
     async def _beat(self) -> None:
         """Compare the tops now and then: the last hint that was lost has no successor."""
         pause = FIRST_PAUSE
-        while True:
+        # Spread, so that the processes of a site don't read at the same moment.
+        wait = settings.HEARTBEAT * random.uniform(0.8, 1)  # noqa: S311
+        while self._is_current():
+            await asyncio.sleep(wait)
             log = get_log()
-            # Spread, so that the processes of a site don't read at the same moment.
-            await asyncio.sleep(settings.HEARTBEAT * random.uniform(0.8, 1))  # noqa: S311
-            while log.shared:
-                try:
-                    tops = await asyncio.wait_for(log.tops(list(self._topics)), LOG_TIMEOUT)
-                except Exception:
-                    log_sometimes("The log of changes can't be read; trying again")
-                    await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
-                    pause = min(pause * 2, LONGEST_PAUSE)
-                    continue
+            try:
+                self._compare(await ask(log.tops(list(self._topics))) if log.shared else {})
+            except Exception:
+                wait = random.uniform(0, pause)  # noqa: S311
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                wait = settings.HEARTBEAT * random.uniform(0.8, 1)  # noqa: S311
                 pause = FIRST_PAUSE
-                self._compare(tops)
-                break
+
+    def _is_current(self) -> bool:
+        # Python before 3.12 loses a cancel that comes just when a wait_for has its result.
+        return asyncio.current_task() in self._timers
 
     def _compare(self, tops: dict[Topic, Position]) -> None:
         for topic, top in tops.items():
@@ -260,7 +285,7 @@ class Hub:
 
     async def _revalidate(self) -> None:
         """Look again at what may be seen, for what changes that without changing a row."""
-        while True:
+        while self._is_current():
             every = settings.REVALIDATE
             # The setting may be changed, or come back.
             await asyncio.sleep((every or 60) * random.uniform(0.8, 1))  # noqa: S311

@@ -5,14 +5,22 @@ Rings may be lost, doubled or reordered; the log has it all in order.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
+from ..exceptions import LogUnavailable
+from ..logs import log_sometimes
 from ..settings import settings
-from .operations import RESET
+from .operations import RESET, merge
+
+T = TypeVar("T")
+
+# Seconds that a subscriber waits for the log before it is told to come again.
+TIMEOUT = 5.0
 
 
 class Topic(NamedTuple):
@@ -43,6 +51,21 @@ class Change(NamedTuple):
 
 
 ANYTHING = Change(0, RESET)
+
+# What happened to rows, as operations by pk; or EVERY_ROW, which covers whatever comes later.
+Rows = dict["int | str", str]
+EVERY_ROW: Rows = {ANYTHING.pk: ANYTHING.operation}
+
+
+def note(rows: Rows, change: Change, *, most: float) -> None:
+    """Add a change to what happened; of more than `most` rows it is anything."""
+    if rows == EVERY_ROW:
+        return
+    if change.operation == RESET or (len(rows) >= most and change.pk not in rows):
+        rows.clear()
+        rows.update(EVERY_ROW)
+    else:
+        rows[change.pk] = merge(rows.get(change.pk), change.operation)
 
 
 class Position(NamedTuple):
@@ -127,6 +150,15 @@ class Log(Protocol):
 
     async def close(self) -> None:
         """Let go of what the running loop has open; the next call opens it again."""
+
+
+async def ask(answer: Awaitable[T]) -> T:
+    """What a log answers. Raises LogUnavailable if it does not, or not in time."""
+    try:
+        return await asyncio.wait_for(answer, TIMEOUT)
+    except Exception as exc:
+        log_sometimes("The log of changes can't be read")
+        raise LogUnavailable from exc
 
 
 def get_log() -> Log:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,16 @@ class Members:
         # rows, or these.
         self._all_new = False
         self._new_rows: set[int | str] = set()
+        # How often each user is among them.
+        self.users: Counter[int | str] = Counter()
 
     def __bool__(self) -> bool:
         return bool(self.everything or self.rows)
+
+    @property
+    def first(self) -> Subscription:
+        """One of them, where there is any."""
+        return next(iter(self.everything or next(iter(self.rows.values()))))
 
     def __iter__(self) -> Iterator[Subscription]:
         return iter([*self.everything, *(each for row in self.rows.values() for each in row)])
@@ -29,6 +37,8 @@ class Members:
     def add(self, subscription: Subscription) -> None:
         """Let a subscription in, for its row or for all."""
         row = subscription.row
+        if subscription.reader.user_pk is not None:
+            self.users[subscription.reader.user_pk] += 1
         if row is None:
             self._all_new |= not self.everything
             self.everything[subscription] = None
@@ -39,12 +49,18 @@ class Members:
 
     def drop(self, subscription: Subscription) -> None:
         """Let a subscription go, if it is there."""
-        self.everything.pop(subscription, None)
         row = subscription.row
-        if row is not None and row in self.rows:
-            self.rows[row].pop(subscription, None)
-            if not self.rows[row]:
-                del self.rows[row]
+        group = self.everything if row is None else self.rows.get(row, {})
+        if subscription not in group:
+            return
+        del group[subscription]
+        if row is not None and not group:
+            del self.rows[row]
+        user = subscription.reader.user_pk
+        if user is not None:
+            self.users[user] -= 1
+            if not self.users[user]:
+                del self.users[user]
 
     def want(self, pk: int | str) -> bool:
         """Whether anybody is to be told of a row."""

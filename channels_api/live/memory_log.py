@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import time
 import uuid
@@ -13,6 +15,12 @@ from ..settings import settings
 from .log import Change, Hint, Position, Replay, Ring, Topic, make_replay
 
 Entry = tuple[int, float, Change]
+
+
+@functools.lru_cache
+def _epoch(name: str, pid: int) -> str:
+    # Clients see it, and the pid is none of their business.
+    return hashlib.sha256(f"{name}-{pid}".encode()).hexdigest()[:12]
 
 
 class MemoryLog:
@@ -30,7 +38,7 @@ class MemoryLog:
     @property
     def epoch(self) -> str:
         """Of this process: forked workers start with the same object and go on differently."""
-        return f"{self._name}-{os.getpid()}"
+        return _epoch(self._name, os.getpid())
 
     def publish(self, topic: Topic, changes: Collection[Change], ring: Ring) -> None:
         # Under a lock, so that the hubs of this process hear the changes in the log's order and

@@ -64,11 +64,14 @@ class Reader(Protocol):
     def snapshot(self, limit: int) -> Rows:
         """Up to `limit` of all rows that may be seen now, in the order of a list."""
 
-    def visible(self, limit: int, among: Collection[int | str] | None = None) -> Visible:
-        """The pks of up to `limit` rows that may be seen now, of all or of some."""
+    def visible(self, limit: int) -> Visible:
+        """The pks of up to `limit` rows that may be seen now. Raises what refuses the user."""
+
+    def visible_among(self, pks: Collection[int | str]) -> set[int | str]:
+        """Those of the rows that may be seen now. Raises what refuses the user."""
 
     def find(self, pk: object) -> int | str:
         """The primary key for a look-up value. Raises NotFound where it can't be seen."""
 
     def renew(self) -> bool:
-        """Load the user again; whether the stream may be read at all."""
+        """Load the user again; whether what the reader's key stands for is still theirs to see."""

@@ -22,8 +22,8 @@ from ..layers.sender import get_sender
 from ..locks import new_lock
 from ..logs import log_sometimes
 from ..settings import settings
-from .log import Change, Hint, Position, Replay, Ring, Topic, make_replay
-from .redis_outbox import Batches, Outbox, Rows
+from .log import Change, Hint, Position, Replay, Ring, Rows, Topic, make_replay
+from .redis_outbox import Batches, Outbox
 from .redis_scripts import APPEND, SINCE, TOP, Call
 
 # Seconds for each answer of Redis. A subscriber waits longer than that for the log.
@@ -99,6 +99,13 @@ class RedisLog:
 
     async def _send(self) -> None:
         """Append what waits until nothing does, in the sender's loop."""
+        try:
+            await self._send_all()
+        except BaseException:
+            self._outbox.sender_failed()
+            raise
+
+    async def _send_all(self) -> None:
         pause = FIRST_PAUSE
         while batches := self._outbox.take():
             unsent = await self._append(batches)

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..locks import new_lock
-from .log import ANYTHING, Ring, Topic
-from .operations import RESET, merge
+from .log import Change, Ring, Rows, Topic, note
 
 # Rows that wait, of all topics together. A topic that would have more is read anew as a whole.
 CAPACITY = 10_000
 
 # The rows of a topic and what happened to each, in the order of their first change; and whom to
 # ring when they are in the log.
-Rows = dict[int | str, str]
 Batches = dict[tuple[Topic, Ring], Rows]
-
-EVERY_ROW: Rows = {ANYTHING.pk: ANYTHING.operation}
 
 
 class Outbox:
@@ -57,13 +53,7 @@ class Outbox:
 
     def _add(self, key: tuple[Topic, Ring], changes: Iterable[tuple[int | str, str]]) -> None:
         rows = self._waiting.setdefault(key, {})
-        for pk, operation in changes:
-            if rows == EVERY_ROW:
-                return  # it covers what comes later as well
-            if operation == RESET or (self._count >= CAPACITY and pk not in rows):
-                self._count += 1 - len(rows)
-                rows.clear()
-                rows.update(EVERY_ROW)
-            else:
-                self._count += pk not in rows
-                rows[pk] = merge(rows.get(pk), operation)
+        others = self._count - len(rows)
+        for change in changes:
+            note(rows, Change(*change), most=CAPACITY - others)
+        self._count = others + len(rows)

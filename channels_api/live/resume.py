@@ -33,9 +33,19 @@ def find_fault(state: State, replay: Replay | None, view: View) -> str | None:
 
 
 def find_missed(
+    changes: list[Change],
+    have: frozenset[int | str] | None,
+    view: View,
+    row: int | str | None = None,
+) -> dict[int | str, str]:
+    """What a client is to be told, as actions by pk: of all rows, or of the only one it wants."""
+    missed = _find_missed(changes, have, view)
+    return {pk: action for pk, action in missed.items() if row in (None, pk)}
+
+
+def _find_missed(
     changes: list[Change], have: frozenset[int | str] | None, view: View
 ) -> dict[int | str, str]:
-    """What a client is to be told, as actions by pk."""
     happened: dict[int | str, str] = {}
     for change in changes:
         happened[change.pk] = merge(happened.get(change.pk), change.operation)

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from ..protocol import byte_length
 from ..settings import settings
 from .log import Position
-from .reader import Rows
+from .reader import Reader, Rows
 
 # What is around a snapshot in its frame.
 FRAME_BYTES = 1024
@@ -35,10 +35,22 @@ class Snapshot:
 
 def make_snapshot(position: Position, rows: Rows) -> Snapshot:
     """The snapshot with these rows."""
-    text = f"[{','.join(rows.texts.values())}]"
     whole = rows.complete and not rows.large
+    text = f"[{','.join(rows.texts.values())}]" if whole else ""
     fits = whole and byte_length(text) + FRAME_BYTES <= settings.MAX_REPLY_BYTES
     return Snapshot(position, text if fits else None, rows.texts.keys())
+
+
+def read_all(reader: Reader, position: Position) -> tuple[Rows, Snapshot]:
+    """All that a reader may see; sync code."""
+    rows = reader.snapshot(settings.SNAPSHOT_ROWS)
+    return rows, make_snapshot(position, rows)
+
+
+def read_row(reader: Reader, position: Position, row: int | str) -> tuple[Rows, Snapshot]:
+    """The row, if a reader may see it; sync code."""
+    rows = reader.read([row])
+    return rows, make_snapshot(position, rows)
 
 
 def turn() -> asyncio.Semaphore:

@@ -28,8 +28,8 @@ class Sink(Protocol):
     def has_room(self) -> bool:
         """Whether the client keeps up, so that an event may be queued for it."""
 
-    def push(self, text: str) -> None:
-        """Queue an encoded frame."""
+    def push(self, *parts: str) -> None:
+        """Queue an encoded frame, which may be in parts."""
 
     def too_slow(self) -> None:
         """Give the client up."""
@@ -43,8 +43,6 @@ class Subscription:
     long as the log goes on; for more there is StatefulSubscription.
     """
 
-    stateful = False
-
     def __init__(self, reader: Reader, action: str, sink: Sink) -> None:
         self.reader = reader
         self.action = action
@@ -55,10 +53,14 @@ class Subscription:
         self._pending: dict[int | str, str] = {}
         # Called where the server ends it.
         self.on_end: Callable[[], None] = lambda: None
+        # Whether it was ended before its reply was sent.
+        self.is_expelled = False
 
     def open(self) -> None:
         """The reply has been sent: events may follow."""
         self._held = False
+        if self.is_expelled:
+            self.expel(())
         self.resume()
 
     @property
@@ -72,7 +74,7 @@ class Subscription:
 
     def resume(self) -> None:
         """Ask for what could not be told, if there is any."""
-        if self._owes and self.is_ready:
+        if self._pending and self.is_ready:
             self.audience.catch_up(self)
 
     def deliver(
@@ -90,17 +92,25 @@ class Subscription:
             if self.action in (EVERY_ACTION, event.action):
                 self._send_or_remember(event, blocked=bool(self._pending))
 
+    def lose(self, reason: str) -> None:
+        """Changes were lost. Who is told of changes alone can't be told of that."""
+
     def give_up(self) -> None:
         """What changed can't be told any more: the client has to begin anew."""
         self._sink.too_slow()
 
     def expel(self, pks: Collection[int | str]) -> None:
         """End it for a user who may see nothing of the stream any more; `pks` were seen."""
-        model = self.reader.topic.model
-        for pk in [*pks] if self.row is None else [self.row]:
-            if self.action in (EVERY_ACTION, DELETE):
-                self._sink.push(Event(self.reader.stream, DELETE, pk, model).text)
-        self.on_end()
+        self.is_expelled = True
+        if not self._held:
+            self._tell_of_the_end(pks)
+            self.on_end()
+
+    def _tell_of_the_end(self, pks: Collection[int | str]) -> None:
+        if self.action in (EVERY_ACTION, DELETE):
+            reader = self.reader
+            for pk in [*pks] if self.row is None else [self.row]:
+                self._sink.push(Event(reader.stream, DELETE, pk, reader.topic.model).text)
 
     def take(self, limit: int) -> dict[int | str, str]:
         """Up to `limit` of the pks that are to be told, and how."""
@@ -108,19 +118,15 @@ class Subscription:
 
     def put_back(self, pending: dict[int | str, str]) -> None:
         """What was taken could not be told."""
-        newer, self._pending = self._pending, pending
-        for pk, action in newer.items():
-            self._pending[pk] = merge(self._pending.get(pk), action)
+        for pk, action in pending.items():
+            newer = self._pending.get(pk)
+            self._pending[pk] = action if newer is None else merge(action, newer)
         self.resume()
 
     @property
     def is_ready(self) -> bool:
         """Whether frames may be sent to it now."""
         return not self._held and self._sink.has_room
-
-    @property
-    def _owes(self) -> bool:
-        return bool(self._pending)
 
     def _send_or_remember(self, event: Event, *, blocked: bool) -> None:
         if self.is_ready and not blocked:
@@ -144,8 +150,6 @@ class StatefulSubscription(Subscription):
     can go on from there on another socket; it moves with the last frame of a batch only. `n`
     counts the frames. What can't be told row by row becomes a reset, with a snapshot.
     """
-
-    stateful = True
 
     def __init__(self, reader: Reader, sink: Sink, name: str, request_id: str | int | None) -> None:
         super().__init__(reader, EVERY_ACTION, sink)
@@ -172,7 +176,7 @@ class StatefulSubscription(Subscription):
             self._remember(pk, action)
 
     def lose(self, reason: str) -> None:
-        """Changes were lost: the client gets a snapshot as soon as it can take one."""
+        # The client gets a snapshot as soon as it can take one.
         self._pending.clear()
         self._lost = reason
         self.resume()
@@ -180,13 +184,13 @@ class StatefulSubscription(Subscription):
     def give_up(self) -> None:
         self.lose(TOO_MANY)
 
-    def expel(self, pks: Collection[int | str]) -> None:
+    def _tell_of_the_end(self, pks: Collection[int | str]) -> None:
         self._push(Reset(self.reader.stream, FORBIDDEN, "[]"))
-        self.on_end()
 
     def begin_reset(self) -> None:
         """Its snapshot is about to be read."""
         self._resetting, self._lost = self._lost, None
+        self._pending.clear()
 
     def end_reset(self, snapshot: Snapshot | None) -> None:
         """Send the snapshot to take the place of what the client has; None: there is none yet.
@@ -207,13 +211,15 @@ class StatefulSubscription(Subscription):
     def deliver(
         self, late: list[Event], events: list[Event], told: Position, position: Position | None
     ) -> None:
-        if self.is_lost or self._resetting is not None:
-            return  # it will be in the snapshot
-        if not self._pending and self.position.is_before(told) and not late:
+        resetting = self._resetting is not None
+        if not (self._pending or late or resetting) and self.position.is_before(told):
             self.position = told
         everything = [*late, *events]
         for index, event in enumerate(everything):
-            if not self.is_ready or (index >= len(late) and self._pending):
+            if self.is_lost:
+                return  # it will be in the snapshot
+            # What comes while the snapshot is read need not be in it.
+            if resetting or not self.is_ready or (index >= len(late) and self._pending):
                 self._remember(event.pk, event.action)
                 continue
             # With the last of them the client knows all, unless more waits for it.
@@ -222,9 +228,13 @@ class StatefulSubscription(Subscription):
                 self.position = position
             self._send(event)
 
-    @property
-    def _owes(self) -> bool:
-        return bool(self._pending) or self.is_lost
+    def resume(self) -> None:
+        if self._resetting is not None:
+            return  # once more at the end of it
+        if not self.is_lost:
+            super().resume()
+        elif self.is_ready:
+            self.audience.resets.add(self)
 
     def _send(self, event: Event) -> None:
         self._push(event)
@@ -233,4 +243,4 @@ class StatefulSubscription(Subscription):
         self._n += 1
         epoch, seq = self.position
         keys = f'{self._names},"epoch":"{epoch}","seq":{seq},"n":{self._n}'
-        self._sink.push(frame.text_with(keys))
+        self._sink.push(*frame.parts_with(keys))

@@ -6,15 +6,15 @@ from collections.abc import Hashable
 from functools import partial
 from typing import Any
 
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, PermissionDenied
 
 from ..exceptions import LimitExceeded
 from ..protocol import JSONText, encode
 from ..settings import settings
 from .hub import Hub, get_hub
-from .log import Position, get_log
+from .log import Position, ask, get_log
 from .reader import Reader
-from .resume import find_fault, find_missed
+from .resume import MAX_MISSED, TOO_MANY, find_fault, find_missed
 from .subscription import Sink, StatefulSubscription, Subscription
 from .wish import State
 
@@ -62,10 +62,12 @@ class Subscriptions:
         subscription = StatefulSubscription(reader, self._sink, name, request_id)
         await self._begin(name, subscription, lookup)
         try:
-            return subscription, await _start(subscription, state)
+            answer = await _start(subscription, state)
         except BaseException:
             self.discard(name)
             raise
+        self._check_not_expelled(name, subscription)
+        return subscription, answer
 
     def discard(self, key: Hashable) -> None:
         """End a subscription by its name, or a classic one by (stream, row, action).
@@ -111,6 +113,12 @@ class Subscriptions:
             raise LimitExceeded("The socket is being closed.")
         self._items[key] = (hub, subscription)
         subscription.on_end = partial(self.discard, key)
+        self._check_not_expelled(key, subscription)
+
+    def _check_not_expelled(self, key: Hashable, subscription: Subscription) -> None:
+        if subscription.is_expelled:  # meanwhile: its user may not see this any more
+            self.discard(key)
+            raise PermissionDenied
 
     async def _enter(self, subscription: Subscription, lookup: object) -> Hub:
         hub = get_hub()
@@ -135,17 +143,18 @@ async def _start(subscription: StatefulSubscription, state: State) -> JSONText:
     reader = subscription.reader
     replay = None
     if state.since is not None:
-        replay = await get_log().since(reader.topic, state.since)
-    fault = find_fault(state, replay, subscription.audience.view)
+        replay = await ask(get_log().since(reader.topic, state.since))
+    view = subscription.audience.view
+    fault, missed = find_fault(state, replay, view), {}
+    if replay is not None and fault is None:
+        missed = find_missed(replay.changes, state.have, view, subscription.row)
+        fault = TOO_MANY if len(missed) > MAX_MISSED else None
     if fault is not None or replay is None:
         snapshot = await subscription.audience.snapshot_for(subscription)
         if snapshot.text is None:
             raise SnapshotTooLarge
         subscription.start(snapshot.position, {})
         return _answer(subscription, recovered=False, reason=fault, snapshot=snapshot.text)
-    missed = find_missed(replay.changes, state.have, subscription.audience.view)
-    if subscription.row is not None:
-        missed = {pk: action for pk, action in missed.items() if pk == subscription.row}
     # The position is the client's: what is missed has not been told yet.
     told: Any = state.since if missed else replay.top
     subscription.start(told, missed)

@@ -20,11 +20,15 @@ class View:
 
     By it a row that enters or leaves what the audience may see is a create or a delete. An audience
     that nothing can be hidden from, which is not `restricted`, does without. `complete` is False
-    where there are more than MAX_VISIBLE.
+    where there are more than MAX_VISIBLE; those in `pinned`, of which somebody wants to be told,
+    are always among them.
     """
 
-    def __init__(self, *, restricted: bool, on_loaded: Callable[[], None]) -> None:
+    def __init__(
+        self, *, restricted: bool, pinned: Container[int | str], on_loaded: Callable[[], None]
+    ) -> None:
         self.restricted = restricted
+        self._pinned = pinned
         self._on_loaded = on_loaded
         self.pks: dict[int | str, None] = {}
         self.complete = True
@@ -70,12 +74,23 @@ class View:
         if self.restricted:
             self.pks[pk] = None
             if len(self.pks) > MAX_VISIBLE:
-                del self.pks[next(iter(self.pks))]
-                self.complete = False
+                self._forget_oldest()
 
-    def forget(self, keep: Container[int | str]) -> None:
-        """Nobody wants all rows any more, only those in `keep`: changes of the others go by."""
-        self.pks = {pk: None for pk in self.pks if pk in keep}
+    def _forget_oldest(self) -> None:
+        for _ in range(len(self.pks)):
+            oldest = next(iter(self.pks))
+            del self.pks[oldest]
+            if oldest not in self._pinned:
+                self.complete = False
+                return
+            self.pks[oldest] = None  # to the end: it is not looked at again soon
+
+    def forget(self, row: int | str | None) -> None:
+        """Nobody wants a row any more, or all that are not pinned: their changes go by."""
+        if row is not None:
+            self.pks.pop(row, None)
+            return
+        self.pks = {pk: None for pk in self.pks if pk in self._pinned}
         self.complete = True
         self._reading = None
 
