@@ -611,7 +611,9 @@ async def test_an_audience_splits_when_the_serializer_asks_for_the_request(make_
     await settle()
     for user, inboxes in subscribers.items():
         for inbox in inboxes:
-            assert [event["data"] for event in inbox.events] == [{"pk": 1, "version": 1, "shown_to": user}]
+            assert [event["data"] for event in inbox.events] == [
+                {"pk": 1, "version": 1, "shown_to": user}
+            ]
 
 
 @clockless

@@ -14,7 +14,6 @@ from tests.client import SocketClient
 from tests.servers import AppServer
 from tests.tasks_helpers import follow
 
-
 #: What no signal tells of.
 TRY_BULK = """
 from polls.bulk import publish, publish_all
