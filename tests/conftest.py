@@ -1,6 +1,7 @@
 """Fixtures of the whole suite. The servers that they lean on are started by tests/plugin.py."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
@@ -101,6 +102,24 @@ def server(request, app_server, transactional_db) -> AppServer:
     and with SQLite it could not write a single row until the test is over.
     """
     return app_server(request.param)
+
+
+@pytest.fixture(params=["daphne", "uvicorn"])
+def lone_server(request, app_server, transactional_db) -> Callable[..., AppServer]:
+    """A function that gives an app server, under daphne and under uvicorn; it takes CHANNELS_API.
+
+    Nobody else is on its channel layer. With a log in memory each server takes what it hears from
+    the others for changes of its own: noise for a test that counts, and thousands of changes in
+    one test are heard for a while after it.
+    """
+
+    def get(**channels_api: object) -> AppServer:
+        env = {}
+        if os.environ.get("TEST_LAYER", "memory") == "redis":
+            env["TEST_LAYER_PREFIX"] = "-".join([request.param, *map(str, channels_api.values())])
+        return app_server(request.param, env=env, channels_api=channels_api or None)
+
+    return get
 
 
 @pytest.fixture

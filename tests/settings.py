@@ -8,6 +8,7 @@ TEST_DB, TEST_LAYER   `sqlite` or `postgres`; `memory` or `redis`; for one app s
                       channels_redis' own README has it),
                       `redis-drops` (every second message), `redis-shuffles`, `redis-slow`, `fails`
                       or `hangs` as well
+TEST_LAYER_PREFIX     a name for an app server that is to have the Redis layer for itself
 TEST_DIRECTORY, TEST_DB_HOST, TEST_DB_PORT, TEST_DB_USER, TEST_REDIS_URL
                       where these are; set by tests/plugin.py
 TEST_DB_NAME, TEST_DB_OTHER_NAME
@@ -102,7 +103,8 @@ for alias, variable in {"default": "TEST_DB_NAME", "other": "TEST_DB_OTHER_NAME"
 def redis_layer() -> dict:
     # redis-py 8 gives sockets a read timeout of 5 s; a layer's connection may wait longer for work.
     host = {"address": os.environ["TEST_REDIS_URL"], "socket_timeout": None}
-    return {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [host]}}
+    config = {"hosts": [host], "prefix": os.environ.get("TEST_LAYER_PREFIX", "asgi")}
+    return {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": config}
 
 
 if os.environ.get("TEST_LAYER", "memory") == "redis":
