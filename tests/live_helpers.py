@@ -66,6 +66,9 @@ async def until(condition, seconds: float = 20):
 
 # with state
 
+# CHANNELS_API of a server on which little is much.
+SMALL = {"HISTORY_SIZE": 5, "SNAPSHOT_ROWS": 8, "MAX_REPLY_BYTES": 4096}
+
 
 async def keep(
     client: SocketClient, stream: str, replica: Replica | None = None, *, pk=ABSENT, **data
@@ -141,6 +144,14 @@ async def hang_up(client: SocketClient, how: str = "close") -> None:
     if how == "abort":
         client.socket.transport.abort()
     await client.socket.close()
+
+
+async def left_with(url: str, stream: str, ending: str = "close", **data) -> Replica:
+    """What a client kept that has left by now."""
+    async with SocketClient(url) as client:
+        replica = await keep(client, stream, **data)
+        await hang_up(client, ending)
+    return replica
 
 
 async def nobody_is_subscribed(url: str) -> None:

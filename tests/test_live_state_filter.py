@@ -12,8 +12,8 @@ BOTH = ["state-filters", "state-filters-viewset"]
 
 
 @pytest.fixture
-def url(server) -> str:
-    return server.url + "ws/"
+def url(lone_server) -> str:
+    return lone_server().url + "ws/"
 
 
 async def make_rows(client: SocketClient) -> list[int]:
@@ -62,36 +62,37 @@ async def test_a_filter_is_what_list_takes(url, stream):
             assert subscribed["data"]["snapshot"] == listed["data"], keys
 
 
-@pytest.mark.parametrize(
-    "keys",
-    [
-        {"votes": "many"},
-        {"votes__gte": {"a": 1}},
-        {"votes": [[1]]},
-        {"votes__in": "1,x"},
-        {"votes": "9" * 400},
-        {"votes": 2**63 - 1},
-        {"search": "a\x00b"},
-        {"search": "x" * 20_000},
-        {"search": {}},
-        {"published": "a\x00b"},
-        {"ordering": "\x00"},
-        {"\x00": "\x00"},
-    ],
-    ids=lambda keys: str(keys)[:30],
-)
+REFUSED = [
+    {"votes": "many"},
+    {"votes__gte": {"a": 1}},
+    {"votes": [[1]]},
+    {"votes__in": "1,x"},
+    {"votes": "9" * 400},
+    {"search": "a\x00b"},
+    {"search": {}},
+]
+TAKEN = [
+    {"votes": 2**63 - 1},
+    {"search": "x" * 20_000},
+    {"published": "a\x00b"},
+    {"ordering": "\x00"},
+    {"\x00": "\x00"},
+]
+
+
 @pytest.mark.parametrize("stream", BOTH)
-async def test_a_filter_is_refused_as_list_refuses_it(url, stream, keys):
+async def test_a_filter_is_refused_as_list_refuses_it(url, stream):
     async with SocketClient(url) as client:
         await make_rows(client)
-        listed, subscribed = await ask_both(client, stream, keys)
-        assert subscribed["response_status"] == listed["response_status"]
-        assert subscribed["errors"] == listed["errors"]
-        if listed["response_status"] == 200:
+        for keys in REFUSED:
+            listed, subscribed = await ask_both(client, stream, keys)
+            assert (listed["response_status"], listed["data"]) == (400, None), keys
+            assert (subscribed["response_status"], subscribed["data"]) == (400, None), keys
+            assert subscribed["errors"] == listed["errors"]
+        for keys in TAKEN:
+            listed, subscribed = await ask_both(client, stream, keys)
+            assert (subscribed["response_status"], subscribed["errors"]) == (200, []), keys
             assert subscribed["data"]["snapshot"] == listed["data"]
-        else:
-            assert listed["response_status"] == 400
-            assert subscribed["data"] is None
         # Whatever it was, the socket is as it was.
         replica = await keep(client, stream, filter={"votes": 5})
         assert [row["question_text"] for row in replica.rows.values()] == ["banana", "cherry"]

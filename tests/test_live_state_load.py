@@ -6,6 +6,7 @@ import pytest
 
 from tests.client import SocketClient
 from tests.live_helpers import (
+    SMALL,
     do,
     event,
     follow,
@@ -24,14 +25,13 @@ from tests.replica import Replica
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
-SMALL = {"HISTORY_SIZE": 5, "SNAPSHOT_ROWS": 8, "MAX_REPLY_BYTES": 4096}
 # Seconds for what is much, on a machine that is busy.
 LONG = 30
 
 
 @pytest.fixture
-def url(server) -> str:
-    return server.url + "ws/"
+def url(lone_server) -> str:
+    return lone_server().url + "ws/"
 
 
 async def write(client: SocketClient, action: str, data) -> None:
@@ -110,7 +110,7 @@ async def test_two_thousand_rows_in_one_transaction(url):
         assert await client.barrier("live") == await classic.barrier("live") == []
 
 
-async def test_a_slow_reader(server, url):
+async def test_a_slow_reader(lone_server, url):
     """Its rows change faster than it reads: it is told what they have become, not each change."""
     async with SocketClient(url, compression=None) as client, SocketClient(url) as writer:
         pks = (await writer.request("state-write", "create", data={"count": 40}))["data"]
@@ -123,7 +123,7 @@ async def test_a_slow_reader(server, url):
             await hear(client, replica)
             count += 1
         # Daphne takes everything at once; who reads is not known there without pings.
-        assert server.kind == "daphne" or count < 2000
+        assert lone_server().kind == "daphne" or count < 2000
         last = {pk: (row["question_text"], row["votes"]) for pk, row in replica.rows.items()}
         assert last == dict.fromkeys(pks, ("many", 49))
         await hear_the_rest(client, replica)
@@ -238,9 +238,9 @@ async def test_a_client_comes_back_to_a_table_that_was_announced(url):
         assert len(replica.rows) == 2
 
 
-async def test_a_reset_that_is_too_large_ends_the_subscription(app_server, server):
+async def test_a_reset_that_is_too_large_ends_the_subscription(lone_server):
     """The client has to ask for less; the server holds nothing for it any more."""
-    url = app_server(server.kind, channels_api=SMALL).url + "ws/"
+    url = lone_server(**SMALL).url + "ws/"
     await nobody_is_subscribed(url)
     async with SocketClient(url) as client, SocketClient(url) as writer:
         await do(writer, "create", {"count": 8}, stream="state-write")
