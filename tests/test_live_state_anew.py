@@ -6,7 +6,6 @@ from tests.client import SocketClient
 from tests.live_helpers import (
     SMALL,
     do,
-    follow,
     go_on,
     hear,
     keep,
@@ -14,7 +13,6 @@ from tests.live_helpers import (
     question,
     questions,
 )
-from tests.replica import Replica
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -89,26 +87,29 @@ async def test_a_log_that_was_trimmed_and_too_many_rows_now(small_url):
 
 
 async def test_too_many_were_missed(lone_server):
-    """However many the log keeps."""
-    url = lone_server(HISTORY_SIZE=3000, SNAPSHOT_ROWS=3000).url + "ws/"
+    """However many the log keeps, and however few rows it was."""
+    url = lone_server(HISTORY_SIZE=3000).url + "ws/"
     async with SocketClient(url) as writer, SocketClient(url) as client:
-        within = await left_with(url, "live")
-        await do(writer, "create", {"question_text": "first"})
+        pk = await do(writer, "create", {"question_text": "a"})
         beyond = await left_with(url, "live")
-        late = dict(within.position)
-        await do(writer, "create_together", {"count": 1000}, stream="state-write")
-        assert await go_on(client, "live", beyond)
-        await follow(client, beyond, await questions())
-        assert not await go_on(client, "live", within)
-        assert within.reasons == ["first", "too_many"]
-        assert within.rows == await questions()
-        # As many as may be in `have`, and one more.
-        position = dict(within.position)
+        await do(writer, "change", {"pk": pk, "votes": -1})
+        within = await left_with(url, "live")
+        often = {"pks": [pk], "times": 1000}
+        reply = await writer.request("state-write", "save_each", data=often, timeout=30)
+        assert reply["response_status"] == 200
+        assert await go_on(client, "live", within)
+        await hear(client, within)
+        assert not await go_on(client, "live", beyond)
+        assert beyond.reasons == ["first", "too_many"]
+        assert within.rows == beyond.rows == {pk: question(pk, votes=999)}
+        assert within.position == beyond.position
+
+
+async def test_too_many_rows_to_name(url):
+    async with SocketClient(url) as client:
         for count, recovered in [(1000, True), (1001, False)]:
-            data = {"since": position, "have": list(range(-count, 0))}
-            other = Replica()
-            other.position = position
-            await keep(client, "live", other, **data)
-            assert other.recovered == recovered
-        assert other.reasons == ["too_many"]
-        assert late["seq"] < position["seq"]
+            replica = await left_with(url, "live")
+            have = list(range(-count, 0))
+            await keep(client, "live", replica, since=replica.position, have=have)
+            assert replica.recovered == recovered
+        assert replica.reasons == ["first", "too_many"]
