@@ -232,25 +232,25 @@ def a_delete_is_forgotten_for_a_later_update(patch):
 #: With a seed that noticed it when this was written: any other does as well, but finding one takes
 #: a while.
 MUTANTS = {
-    the_position_is_read_after_the_rows: 290,
+    the_position_is_read_after_the_rows: 744,
     what_comes_before_the_reply_is_not_remembered: 102,
     the_epoch_is_ignored: 22,
     a_trimmed_log_is_believed: 15,
     the_heart_does_not_beat: 19,
-    gaps_are_not_looked_up: 6,
+    gaps_are_not_looked_up: 8,
     hints_while_a_topic_is_entered_are_forgotten: 19,
     an_announced_change_of_anything_is_no_reset: 0,
     rows_that_leave_are_not_told: 293,
     numbers_are_given_before_the_commit: 477,
     reads_go_to_a_replica: 48,
-    the_position_moves_with_the_first_frame: 1323,
-    the_position_moves_although_more_waits: 816,
-    a_client_that_comes_back_is_told_the_top_at_once: 185,
+    the_position_moves_with_the_first_frame: 457,
+    the_position_moves_although_more_waits: 1117,
+    a_client_that_comes_back_is_told_the_top_at_once: 95,
     what_the_client_holds_is_ignored: 135,
-    what_a_slow_client_missed_is_forgotten: 0,
-    a_snapshot_that_is_being_read_is_shared: 438,
+    what_a_slow_client_missed_is_forgotten: 8,
+    a_snapshot_that_is_being_read_is_shared: 22,
     what_is_lost_during_a_reset_is_forgotten: 62,
-    a_snapshot_teaches_the_audience_nothing: 156,
+    a_snapshot_teaches_the_audience_nothing: 744,
     a_delete_is_forgotten_for_a_later_update: 345,
 }
 
