@@ -86,6 +86,8 @@ class Table:
     #: Whether the serializer asks who the user is, and whether it has been noticed.
     asks: bool = False
     noticed: bool = False
+    #: Rows that can't be made into text, and why: "fails", or "large".
+    broken: dict[int, str] = field(default_factory=dict)
     #: The rows before the last commit.
     before: dict[int, Row] = field(default_factory=dict)
 
@@ -164,12 +166,15 @@ class TableReader:
             return Rows({}, personal=True)
         shown_to = self.user if self.table.asks or not self.shared else None
         versions = self.visible_rows()
+        found = [pk for pk in pks if pk in versions]
         return Rows(
             {
                 pk: json.dumps({"pk": pk, "version": versions[pk], "shown_to": shown_to})
-                for pk in pks
-                if pk in versions
-            }
+                for pk in found
+                if pk not in self.table.broken
+            },
+            failed={pk for pk in found if pk in self.table.broken},
+            large={pk for pk in found if self.table.broken.get(pk) == "large"},
         )
 
     def snapshot(self, limit: int) -> Rows:

@@ -14,12 +14,10 @@ from .members import Members
 from .operations import LOOK, merge
 from .reader import Reader, Rows
 from .resets import Resets
-from .resume import TOO_MANY
+from .resume import GAP, TOO_MANY
 from .snapshot import Snapshot, read_all, read_row, turn
 from .subscription import StatefulSubscription, Subscription
 from .view import MAX_VISIBLE, View
-
-GAP = "gap"
 
 
 class Audience:

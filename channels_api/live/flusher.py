@@ -16,6 +16,7 @@ from .log import Change, Position
 from .operations import DELETE, merge, told_as
 from .pauses import Pauses
 from .reader import CHUNK, Rows
+from .resume import GAP
 
 if TYPE_CHECKING:
     from .audience import Audience
@@ -155,6 +156,7 @@ class Flusher:
     async def _tell(self, batch: Batch, rows: Rows) -> None:
         makes = _EventMaker(self._audience, rows)
         late = {each: self._late_events(batch.late[each], rows, makes) for each in batch.late}
+        self._lose(each for each in batch.late if not rows.failed.isdisjoint(batch.late[each]))
         again, events = self._events(batch.changes, rows, makes)
         position = batch.position if batch.last and not again else None
         for count, subscription in enumerate({**late, **events}, 1):
@@ -169,6 +171,11 @@ class Flusher:
             self._told = position
         for waiting in batch.late:
             waiting.resume()
+
+    def _lose(self, subscriptions: Iterable[Subscription]) -> None:
+        """They have a row that can't be shown as it is now; a snapshot is made without it."""
+        for subscription in subscriptions:
+            subscription.lose(GAP)
 
     def _late_events(self, pending: Pending, rows: Rows, make: _EventMaker) -> list[Event]:
         # One that was deleted and is back since is deleted here all the same: its create is on the
@@ -189,8 +196,10 @@ class Flusher:
         self._mark_again(again)
         events: dict[Subscription, list[Event]] = {}
         for pk, operation in changes.items():
-            # Of a row that failed it is not known whether it can be seen; it was logged.
-            if pk in again or pk in rows.failed or not members.want(pk):
+            if pk in again or not members.want(pk):
+                continue
+            if pk in rows.failed:
+                self._lose(members.of(pk))
                 continue
             action = view.decide(pk, operation, present=pk in rows.texts)
             if action is not None:

@@ -11,7 +11,9 @@ from .wish import State
 # that would have to say that it holds more rows than this.
 MAX_MISSED = MAX_HAVE = 1000
 
-FIRST, TOO_MANY = "first", "too_many"
+# Why a client has to begin anew: it is its first time, there is too much to tell, or changes were
+# lost.
+FIRST, TOO_MANY, GAP = "first", "too_many", "gap"
 
 
 def find_fault(state: State, replay: Replay | None, view: View) -> str | None:
