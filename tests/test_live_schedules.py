@@ -162,28 +162,32 @@ def a_split_loses_what_was_marked(patch):
     patch.setattr(Audience, "adopt", adopt_without_marks)
 
 
-MUTANTS = [
-    changes_while_entering_are_not_kept,
-    a_read_counts_for_what_came_while_it_ran,
-    deletes_are_told_to_all,
-    rows_that_leave_the_view_are_not_told,
-    gaps_are_not_looked_up,
-    what_failed_is_not_put_back,
-    what_failed_to_be_told_late_is_not_put_back,
-    what_a_slow_client_missed_is_forgotten,
-    events_come_before_the_reply,
-    what_was_visible_once_is_believed_for_ever,
-    events_are_told_before_the_view_is_known,
-    an_audience_that_is_personal_goes_on_sharing,
-    an_audience_is_split_while_somebody_enters,
-    a_split_loses_what_was_marked,
-]
+#: With a seed that noticed it when this was written: any other does as well, but finding one takes
+#: a while.
+MUTANTS = {
+    changes_while_entering_are_not_kept: 43,
+    a_read_counts_for_what_came_while_it_ran: 6,
+    deletes_are_told_to_all: 4,
+    rows_that_leave_the_view_are_not_told: 1,
+    gaps_are_not_looked_up: 0,
+    what_failed_is_not_put_back: 2,
+    what_failed_to_be_told_late_is_not_put_back: 66,
+    what_a_slow_client_missed_is_forgotten: 0,
+    events_come_before_the_reply: 1,
+    what_was_visible_once_is_believed_for_ever: 27,
+    events_are_told_before_the_view_is_known: 4855,
+    an_audience_that_is_personal_goes_on_sharing: 48,
+    an_audience_is_split_while_somebody_enters: 17,
+    a_split_loses_what_was_marked: 48,
+}
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
-def test_each_rule_is_needed(mutant, monkeypatch):
+@pytest.mark.parametrize(
+    ("mutant", "known"), MUTANTS.items(), ids=[mutant.__name__ for mutant in MUTANTS]
+)
+def test_each_rule_is_needed(mutant, known, monkeypatch):
     mutant(monkeypatch)
-    for seed in range(MUTANT_SEEDS):
+    for seed in (known, *range(MUTANT_SEEDS)):
         try:
             play(seed, monkeypatch)
         except BrokenPromiseError:
