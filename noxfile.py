@@ -99,22 +99,22 @@ def django52(session: nox.Session) -> None:
     """Python 3.11, Django 5.2, SQLite, in-memory layer; a few tests with workers and brokers."""
     if STEADY != "3.11":
         say_at_the_end(f"Python 3.11, which is not here; Django 5.2 ran on Python {STEADY}")
-    run_suite(session, "django~=5.2.0", TEST_DB="sqlite", TEST_LAYER="memory", TEST_STACKS="few")
+    run_suite(session, "django~=5.2.0", TEST_DB="sqlite", TEST_LAYER="memory", TEST_PART="embedded")
 
 
 @nox.session(python=[NEWEST], tags=["test"])
 def newest(session: nox.Session) -> None:
-    """The newest Python of this machine and Django, SQLite, in-memory layer; few as above."""
+    """The newest Python of this machine and Django, SQLite: what starts no server."""
     if max(PYTHONS) < (3, 12):
         reason = f"the newest Django, which needs Python 3.12; here, {NEWEST} is the newest"
         say_at_the_end(reason)
         session.skip(reason)
-    run_suite(session, TEST_DB="sqlite", TEST_LAYER="memory", TEST_STACKS="few")
+    run_suite(session, TEST_DB="sqlite", TEST_LAYER="memory", TEST_PART="plain")
 
 
 @nox.session(python=[NEWEST], tags=["test"])
 def servers(session: nox.Session) -> None:
-    """The newest Python and Django, PostgreSQL, Redis; all tests with workers and brokers."""
+    """The newest Python and Django, PostgreSQL, Redis: what starts servers or has a database."""
     missing = missing_programs()
     reason = f"what needs {' and '.join(missing)}; to install: {install_command(*missing)}"
     if missing and os.environ.get("CI") == "true":
@@ -126,8 +126,8 @@ def servers(session: nox.Session) -> None:
         "TEST_LAYER": "memory" if "redis-server" in missing else "redis",
     }
     if env == {"TEST_DB": "sqlite", "TEST_LAYER": "memory"}:
-        session.skip("neither is here, and without them it is the session `newest` once more")
-    run_suite(session, **env)
+        session.skip("neither is here, and without them there is nothing new in it")
+    run_suite(session, **env, TEST_PART="servers")
 
 
 @nox.session(python=[STEADY])

@@ -82,32 +82,46 @@ def export(services: contextlib.ExitStack, **variables: str) -> None:
         services.callback(os.environ.pop, name, None)
 
 
-#: Those that run in every session, where TEST_STACKS is `few`; and those that don't although they
-#: need no stack.
+#: Tests with workers and brokers that run in every session that has servers.
 FEW = {"test_tasks_wire.py"}
-LEFT_OUT = {
+#: Those that bring all servers that they need: once is enough.
+ONCE = {
     "test_tasks_http_wsgi.py",
     "test_servers.py",
     "test_live_nodes.py",
     "test_live_nodes_faults.py",
+    "test_live_redis.py",
+    "test_live_redis_log.py",
+    "test_layers_redis.py",
+    "test_flow_wire.py",
+    "test_live_state_load.py",
 }
+OF_DATABASES = {"db", "transactional_db", "django_db_setup"}
+
+
+def runs_in(part: str, item) -> bool:
+    """Whether a test belongs to a part of the suite: `embedded`, `plain`, `servers` or `all`.
+
+    What starts no server and asks for no database is the same everywhere, so it is left out where
+    the servers are; what serves sockets is left out of `plain`.
+    """
+    fixtures = {*item.fixturenames}
+    has_database = item.get_closest_marker("django_db") or OF_DATABASES & fixtures
+    if part == "all":
+        return True
+    if part == "servers":
+        return bool(has_database) or item.path.name in ONCE
+    if item.path.name in ONCE or ("stacks" in fixtures and item.path.name not in FEW):
+        return False
+    return part == "embedded" or "app_server" not in fixtures
 
 
 def pytest_collection_modifyitems(config, items) -> None:
-    """With TEST_STACKS=few, leave most tests with workers and brokers to another session.
-
-    They bring their own servers, so that for them one session is hardly different from the next.
-    """
-    if os.environ.get("TEST_STACKS", "all") == "all":
-        return
-    left_out = [
-        item
-        for item in items
-        if item.path.name in LEFT_OUT
-        or ("stacks" in item.fixturenames and item.path.name not in FEW)
-    ]
+    """Leave what does not belong to TEST_PART to other sessions."""
+    part = os.environ.get("TEST_PART", "all")
+    left_out = [item for item in items if not runs_in(part, item)]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in set(left_out)]
+    items[:] = [item for item in items if runs_in(part, item)]
 
 
 def pytest_report_header() -> str:
