@@ -70,9 +70,6 @@ class BindingReader:
         self.stream = binding.stream or ""
         self.topic: Topic = topic_of(model, alias)
         self.user_topic, self.user_pk = self._user(binding)
-        if self.user_pk is not None:
-            # The socket's user is of the handshake, which may be long ago.
-            self._renew()
         watch(model)
 
     def _examine(self, binding: ResourceBindingBase) -> tuple[type[Model], str]:
@@ -192,7 +189,7 @@ class BindingReader:
 
     def renew(self) -> bool:
         try:
-            self._renew()
+            self.authorize()
         except NotFound:
             return True  # of a row, which is another matter
         except REFUSALS:
@@ -205,7 +202,7 @@ class BindingReader:
             return False
         return True
 
-    def _renew(self) -> None:
+    def authorize(self) -> None:
         self._handshake.reload_user()
         binding = self._new_binding()
         binding.recheck()

@@ -64,7 +64,7 @@ def changes_while_entering_are_not_kept(patch):
 
     async def enter_row(self, subscription, lookup):
         await enter(self, subscription, lookup)
-        self._entering[subscription].clear()
+        self._entering[subscription].changes.clear()
 
     patch.setattr(Audience, "_enter_row", enter_row)
 

@@ -10,7 +10,7 @@ from ..spawn import spawn
 from ..threads import LIVE, run_in_thread
 from .flusher import Flusher
 from .log import Change, Position
-from .members import Members
+from .members import Members, Missed
 from .operations import LOOK, merge
 from .reader import Reader, Rows
 from .resets import Resets
@@ -47,9 +47,7 @@ class Audience:
         )
         self.flusher = Flusher(self, position)
         self.resets = Resets(self)
-        # What happened while they looked for their row, as operations by pk.
-        self._entering: dict[Subscription, dict[int | str, str]] = {}
-        self._resets = 0
+        self._entering: dict[Subscription, Missed] = {}
         # Whose rights are to be looked at again; None among them: everybody's, and the view.
         self._to_check: set[int | str | None] = set()
         self._checking: asyncio.Task[None] | None = None
@@ -58,14 +56,17 @@ class Audience:
     async def enter(self, subscription: Subscription, lookup: object) -> None:
         """Make a subscription part of the audience; `lookup` is a row's, or None for all rows.
 
-        Raises NotFound where the row can't be seen.
+        Raises NotFound where the row can't be seen, and what refuses the user.
         """
-        happened = self._entering[subscription] = {}
-        resets = self._resets
+        missed, reader = Missed(), subscription.reader
+        self._entering[subscription] = missed
         try:
+            if reader.user_pk is not None:
+                # Whatever of the user was read before is older than what is heard from now on.
+                await run_in_thread(reader.authorize, owner=reader.owner)
             if lookup is None:
                 self.members.add(subscription)
-                await self.view.load(subscription.reader)
+                await self.view.load(reader)
             else:
                 await self._enter_row(subscription, lookup)
         except BaseException:
@@ -75,11 +76,13 @@ class Audience:
             raise
         del self._entering[subscription]
         # The newest of those who were let in speaks for all: its user was loaded last.
-        self.reader = subscription.reader
+        self.reader = reader
+        # What has changed since it was read went past: nobody knew that it mattered.
         row = subscription.row
-        if row is not None and (row in happened or self._resets > resets):
-            # Changes of the row since it was looked up went past: nobody knew that it mattered.
-            self.mark([Change(row, happened.get(row, LOOK))])
+        if row is not None and (row in missed.changes or missed.reset):
+            self.mark([Change(row, missed.changes.get(row, LOOK))])
+        if missed.user is not None:
+            self.revalidate_soon([missed.user])
         if not self.flusher.is_running:  # else it does, with the changes that it has in hand
             self.split_if_due()
 
@@ -103,8 +106,9 @@ class Audience:
         """Note what changed; it is read and told soon."""
         wanted = []
         for change in changes:
-            for happened in self._entering.values():
-                happened[change.pk] = merge(happened.get(change.pk), change.operation)
+            for missed in self._entering.values():
+                earlier = missed.changes.get(change.pk)
+                missed.changes[change.pk] = merge(earlier, change.operation)
             if self.members.want(change.pk):
                 wanted.append(change)
         self.flusher.mark(wanted)
@@ -146,7 +150,8 @@ class Audience:
 
     def reset(self) -> None:
         """What happened can't be told: whoever keeps state is given all of it anew."""
-        self._resets += 1
+        for missed in self._entering.values():
+            missed.reset = True
         for subscription in self.members:
             subscription.lose(GAP)
         # To those without state what can be found out is told: rows of their own, and which rows
@@ -156,10 +161,11 @@ class Audience:
 
     def revalidate_soon(self, users: Collection[int | str] | None = None) -> None:
         """Look again at what may be seen: by users of whom something changed, or by all."""
-        if users is None:
-            self._to_check.add(None)
-        else:
-            self._to_check |= self.members.users.keys() & set(users)
+        changed = None if users is None else set(users)
+        for subscription, missed in self._entering.items():
+            if changed is None or subscription.reader.user_pk in changed:
+                missed.user = subscription.reader.user_pk
+        self._to_check |= {None} if changed is None else self.members.users.keys() & changed
         if self._to_check and self._checking is None:
             self._checking = spawn(self._check())
 

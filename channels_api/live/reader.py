@@ -73,5 +73,8 @@ class Reader(Protocol):
     def find(self, pk: object) -> int | str:
         """The primary key for a look-up value. Raises NotFound where it can't be seen."""
 
+    def authorize(self) -> None:
+        """Load the user again. Raises what refuses them what the reader's key stands for."""
+
     def renew(self) -> bool:
         """Load the user again; whether what the reader's key stands for is still theirs to see."""
