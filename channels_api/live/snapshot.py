@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -30,7 +29,6 @@ class Snapshot:
 
     position: Position
     text: str | None
-    pks: Collection[int | str]
 
 
 def make_snapshot(position: Position, rows: Rows) -> Snapshot:
@@ -38,7 +36,7 @@ def make_snapshot(position: Position, rows: Rows) -> Snapshot:
     whole = rows.complete and not rows.large
     text = f"[{','.join(rows.texts.values())}]" if whole else ""
     fits = whole and byte_length(text) + FRAME_BYTES <= settings.MAX_REPLY_BYTES
-    return Snapshot(position, text if fits else None, rows.texts.keys())
+    return Snapshot(position, text if fits else None)
 
 
 def read_all(reader: Reader, position: Position) -> tuple[Rows, Snapshot]:

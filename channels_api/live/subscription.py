@@ -53,7 +53,7 @@ class Subscription:
         self._pending: dict[int | str, str] = {}
         # Called where the server ends it.
         self.on_end: Callable[[], None] = lambda: None
-        # Whether it was ended before its reply was sent.
+        # Whether its user was refused. Before its reply is sent it is not ended yet.
         self.is_expelled = False
 
     def open(self) -> None:
@@ -100,7 +100,7 @@ class Subscription:
         self._sink.too_slow()
 
     def expel(self, pks: Collection[int | str]) -> None:
-        """End it for a user who may see nothing of the stream any more; `pks` were seen."""
+        """End it for a user who may not have it any more; `pks` were seen."""
         self.is_expelled = True
         if not self._held:
             self._tell_of_the_end(pks)

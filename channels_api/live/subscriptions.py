@@ -41,7 +41,8 @@ class Subscriptions:
         """Subscribe to all rows, or to the one that `lookup` names; the same twice is once.
 
         The subscription must be opened. Raises LimitExceeded over `MAX_SUBSCRIPTIONS`, NotFound
-        for a row that can't be seen, LogUnavailable where changes can't be followed.
+        for a row that can't be seen, LogUnavailable where changes can't be followed, and what
+        refuses the user.
         """
         key = (reader.stream, lookup, action)
         if key in self._items:
