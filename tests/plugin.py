@@ -84,17 +84,20 @@ def export(services: contextlib.ExitStack, **variables: str) -> None:
 
 #: Tests with workers and brokers that run in every session that has servers.
 FEW = {"test_tasks_wire.py"}
-#: Those that bring all servers that they need: once is enough.
+#: Files and tests for which once is enough: they bring all servers that they need, or try out the
+#: tests themselves.
 ONCE = {
-    "test_tasks_http_wsgi.py",
-    "test_servers.py",
-    "test_live_nodes.py",
-    "test_live_nodes_faults.py",
-    "test_live_redis.py",
-    "test_live_redis_log.py",
-    "test_layers_redis.py",
-    "test_flow_wire.py",
-    "test_live_state_load.py",
+    "test_tasks_http_wsgi.py": "servers",
+    "test_servers.py": "servers",
+    "test_live_nodes.py": "servers",
+    "test_live_nodes_faults.py": "servers",
+    "test_live_redis.py": "servers",
+    "test_live_redis_log.py": "servers",
+    "test_layers_redis.py": "servers",
+    "test_flow_wire.py": "servers",
+    "test_live_state_load.py": "servers",
+    "test_readme.py": "embedded",
+    "test_each_rule_is_needed": "embedded",
 }
 OF_DATABASES = {"db", "transactional_db", "django_db_setup"}
 
@@ -106,12 +109,12 @@ def runs_in(part: str, item) -> bool:
     the servers are; what serves sockets is left out of `plain`.
     """
     fixtures = {*item.fixturenames}
-    has_database = item.get_closest_marker("django_db") or OF_DATABASES & fixtures
-    if part == "all":
-        return True
+    once = ONCE.get(item.path.name) or ONCE.get(item.originalname)
+    if part == "all" or once is not None:
+        return part in ("all", once)
     if part == "servers":
-        return bool(has_database) or item.path.name in ONCE
-    if item.path.name in ONCE or ("stacks" in fixtures and item.path.name not in FEW):
+        return bool(item.get_closest_marker("django_db") or OF_DATABASES & fixtures)
+    if "stacks" in fixtures and item.path.name not in FEW:
         return False
     return part == "embedded" or "app_server" not in fixtures
 

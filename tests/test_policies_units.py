@@ -16,7 +16,7 @@ from rest_framework.throttling import BaseThrottle
 
 from channels_api import permissions as classic
 from channels_api.lookups import canonical_pk, wire_pk
-from channels_api.pagination import BarePagination
+from channels_api.pagination import BarePagination, ordered
 from channels_api.permissions import decides_per_object, drf_permission, is_classic
 from channels_api.requests import FrameRequest, Handshake, query_params
 from channels_api.settings import default_permission_classes
@@ -352,7 +352,7 @@ class TestBarePagination:
     )
     def test_rows_without_an_order_come_by_their_key(self, queryset, order):
         """Else the database may repeat on page two what it showed on page one."""
-        assert BarePagination()._ordered(queryset).query.order_by == order  # noqa: SLF001
+        assert ordered(queryset).query.order_by == order
 
 
 UUID = uuid.UUID("12345678-1234-5678-1234-567812345678")
