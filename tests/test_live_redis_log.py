@@ -695,7 +695,8 @@ asyncio.run(main())
 
 def script(server: RedisServer, code: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT + code, server.url],
+        # Newer Pythons warn of every fork of a process with threads.
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", SCRIPT + code, server.url],
         cwd=ROOT,
         text=True,
         stdin=subprocess.PIPE,

@@ -114,9 +114,13 @@ async def test_a_permission_that_is_taken_away(world, stream):
         assert told(await bob.receive()) == ("update", world.rows["ann"].pk, "seen")
         await database_sync_to_async(world.group.user_set.remove)(world.bob)
         await change(writer, world.rows["ann"], question_text="not for bob")
-        assert told(await bob.receive()) == ("delete", world.rows["ann"].pk, None)
-        reply = await bob.request(stream, "retrieve", pk=world.rows["ann"].pk)
+        # All that he has seen, not only what was changed.
+        frames = [await bob.receive()]
+        reply = await bob.request(stream, "retrieve", pk=world.rows["ann"].pk, events=frames)
         assert reply["response_status"] in (403, 404)
+        gone = [told(frame) for frame in frames]
+        assert {action for action, _, _ in gone} == {"delete"}
+        assert ("delete", world.rows["ann"].pk, None) in gone
 
 
 async def test_what_is_allowed_of_one_row_is_not_of_another(world):
