@@ -167,8 +167,12 @@ async def test_a_redis_that_was_killed_and_comes_back(kind, server):
     server.start()
     await ear.hears("d", "a", "c")
 
+    # redis-py's pub/sub client that comes back in the middle of an unsubscribe subscribes again to
+    # what it leaves; nobody takes those messages.
+    may_stay = {"b"} if kind == "pubsub" else set()
+
     async def is_left() -> bool:
-        return await members(kind, server) == {"a", "c", "d"}
+        return await members(kind, server) - may_stay == {"a", "c", "d"}
 
     await until(is_left)
     await ear.ends(server)
