@@ -84,3 +84,19 @@ class Leaf(Node):
 
     id_of_leaf = models.AutoField(primary_key=True)
     node = models.OneToOneField(Node, on_delete=models.CASCADE, parent_link=True)
+
+
+class Note(models.Model):
+    """Who may see it depends on its owner, its readers, its team; `secret` on who is asking."""
+
+    text = models.CharField(max_length=50)
+    secret = models.CharField(max_length=50, blank=True)
+    published = models.BooleanField(default=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True
+    )
+    readers = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="notes_to_read")
+    team = models.ForeignKey("auth.Group", on_delete=models.SET_NULL, null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.text
