@@ -70,6 +70,10 @@ class BindingReader:
         self.stream = binding.stream or ""
         self.topic: Topic = topic_of(model, alias)
         self.user_topic, self.user_pk = self._user(binding)
+        if self.user_pk is not None and not self._by_default:
+            # That of the user as of now: the handshake may be long ago.
+            self._handshake.reload_user()
+            self._audience = self._bare_binding().audience()
         watch(model)
 
     def _examine(self, binding: ResourceBindingBase) -> tuple[type[Model], str]:
@@ -172,7 +176,7 @@ class BindingReader:
         binding.recheck()
         try:
             return {wire_pk(row.pk) for row in self._rows(binding, pks, self._is_personal)}
-        except NotFound:  # the only row that there would be
+        except REFUSALS:  # of the only row that there would be
             return set()
 
     def find(self, pk: object) -> int | str:
