@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Hashable, Iterable
 
-from ..logs import log_sometimes
 from ..spawn import spawn
-from ..threads import LIVE, run_in_thread
+from ..threads import run_in_thread
 from .flusher import Flusher
 from .log import Change, Position
 from .members import Members, Missed
 from .operations import LOOK, merge
 from .reader import Reader, Rows
 from .resets import Resets
-from .resume import GAP, TOO_MANY
+from .resume import GAP
+from .rights import Rights
 from .snapshot import Snapshot, read_all, read_row, turn
 from .subscription import StatefulSubscription, Subscription
-from .view import MAX_VISIBLE, View
+from .view import View
 
 
 class Audience:
@@ -43,14 +43,12 @@ class Audience:
         self._on_split = on_split
         self.members = Members()
         self.view = View(
-            restricted=reader.restricted, pinned=self.members.rows, on_loaded=self._wake
+            restricted=reader.restricted, pinned=self.members.rows, on_loaded=self.wake
         )
         self.flusher = Flusher(self, position)
         self.resets = Resets(self)
+        self.rights = Rights(self)
         self._entering: dict[Subscription, Missed] = {}
-        # Whose rights are to be looked at again; None among them: everybody's, and the view.
-        self._to_check: set[int | str | None] = set()
-        self._checking: asyncio.Task[None] | None = None
         self._next_snapshot: asyncio.Task[Snapshot | None] | None = None
 
     async def enter(self, subscription: Subscription, lookup: object) -> None:
@@ -72,7 +70,7 @@ class Audience:
         except BaseException:
             del self._entering[subscription]
             self.remove(subscription)
-            self._wake()
+            self.wake()
             raise
         del self._entering[subscription]
         # The newest of those who were let in speaks for all: its user was loaded last.
@@ -82,7 +80,7 @@ class Audience:
         if row is not None and (row in missed.changes or missed.reset):
             self.mark([Change(row, missed.changes.get(row, LOOK))])
         if missed.user is not None:
-            self.revalidate_soon([missed.user])
+            self.rights.doubt([missed.user])
         if not self.flusher.is_running:  # else it does, with the changes that it has in hand
             self.split_if_due()
 
@@ -94,7 +92,7 @@ class Audience:
 
     def remove(self, subscription: Subscription) -> None:
         """Take a subscription out; the last one ends the audience."""
-        self._drop(subscription)
+        self.drop(subscription)
         if not self.members.everything and subscription.row not in self.members.rows:
             self.view.forget(subscription.row)
         if not self.members and not self._entering:
@@ -116,7 +114,7 @@ class Audience:
     def catch_up(self, subscription: Subscription) -> None:
         """A subscription that could not take what it was to be told can take it now."""
         self.flusher.lagging[subscription] = None
-        self._wake()
+        self.wake()
 
     async def snapshot(self, owner: Hashable) -> Snapshot | None:
         """All rows, read once for all who ask before the read begins; None: they are personal.
@@ -130,23 +128,33 @@ class Audience:
 
     async def snapshot_for(self, subscription: Subscription) -> Snapshot:
         """What a subscription begins with."""
+        while True:
+            doubts = subscription.audience.rights.doubts
+            snapshot = await self._snapshot_for(subscription)
+            # It may have come into another audience meanwhile.
+            rights = subscription.audience.rights
+            if not rights.changed_since(doubts):
+                return snapshot
+            await rights.wait()
+
+    async def _snapshot_for(self, subscription: Subscription) -> Snapshot:
         owner = subscription.reader.owner
-        shared = await self.snapshot(owner) if subscription.row is None else None
+        audience = subscription.audience
+        shared = await audience.snapshot(owner) if subscription.row is None else None
         if shared is not None:
             return shared
-        position = self.position()
+        position = audience.position()
         rows, snapshot = await _read_own(subscription, position)
         if rows.personal:
             # It was found out just now; of what is personal the reader reads its own.
             rows, snapshot = await _read_own(subscription, position)
-        # It may have come into another audience meanwhile.
         subscription.audience.learn(rows, subscription.row)
         return snapshot
 
     def learn(self, rows: Rows, row: int | str | None = None) -> None:
         """Somebody is shown rows: all that can be seen, or the only one of interest."""
         if rows.complete and (row is not None or self.members.everything):
-            self._compare(rows.texts.keys() | rows.failed, row)
+            self.compare(rows.texts.keys() | rows.failed, row)
 
     def reset(self) -> None:
         """What happened can't be told: whoever keeps state is given all of it anew."""
@@ -157,40 +165,11 @@ class Audience:
         # To those without state what can be found out is told: rows of their own, and which rows
         # can be seen.
         self.mark([Change(pk, LOOK) for pk in self.members.rows])
-        self.revalidate_soon()
-
-    def revalidate_soon(self, users: Collection[int | str] | None = None) -> None:
-        """Look again at what may be seen: by users of whom something changed, or by all."""
-        changed = None if users is None else set(users)
-        for subscription, missed in self._entering.items():
-            if changed is None or subscription.reader.user_pk in changed:
-                missed.user = subscription.reader.user_pk
-        self._to_check |= {None} if changed is None else self.members.users.keys() & changed
-        if self._to_check and self._checking is None:
-            self._checking = spawn(self._check())
-
-    async def revalidate(self) -> None:
-        """Look again at what may be seen by all, and wait for that."""
-        self.revalidate_soon()
-        if self._checking is not None:
-            await asyncio.wait([self._checking])
-
-    async def _check(self) -> None:
-        try:
-            while self._to_check and self.members:
-                users, self._to_check = self._to_check, set()
-                await self._renew(users)
-                # What others share does not change with one of them.
-                if None in users or not self.reader.is_shared:
-                    await self._look_at_view()
-        except Exception:
-            log_sometimes("What subscribers to %s may see can't be read", self.reader.stream)
-        finally:
-            self._checking = None
+        self.rights.look_soon()
 
     def adopt(self, subscription: Subscription, origin: Audience) -> None:
         """Take a subscription over from an audience that was split, with what it was to be told."""
-        origin._drop(subscription)
+        origin.drop(subscription)
         self.members.add(subscription)
         subscription.audience = self
         self.view.adopt(origin.view, subscription.row)
@@ -212,7 +191,8 @@ class Audience:
         if self.must_split and not self._entering and not self.view.is_loading:
             self._on_split(self)
 
-    def _drop(self, subscription: Subscription) -> None:
+    def drop(self, subscription: Subscription) -> None:
+        """Let a subscription go; its reader speaks for nobody any more."""
         self.members.drop(subscription)
         self.flusher.lagging.pop(subscription, None)
         if isinstance(subscription, StatefulSubscription):
@@ -221,7 +201,14 @@ class Audience:
             # Whoever has left is not looked at any more: they may have lost their rights since.
             self.reader = self.members.first.reader
 
-    def _wake(self) -> None:
+    def miss(self, users: Collection[int | str] | None) -> None:
+        """Something of users has changed (None: of any), perhaps of one who is on their way in."""
+        for subscription, missed in self._entering.items():
+            if users is None or subscription.reader.user_pk in users:
+                missed.user = subscription.reader.user_pk
+
+    def wake(self) -> None:
+        """Go on with what had to wait, if there is any."""
         self.flusher.wake()
         self.resets.wake()
 
@@ -236,45 +223,7 @@ class Audience:
         self.learn(rows)
         return snapshot
 
-    async def _renew(self, users: Collection[int | str | None]) -> None:
-        readers = {
-            (each.reader.owner, each.row): each.reader
-            for each in self.members
-            if each.reader.user_pk is not None and (None in users or each.reader.user_pk in users)
-        }
-        refused = set()
-        for key, reader in readers.items():
-            if not await run_in_thread(reader.renew, owner=LIVE):
-                refused.add(key)
-        for subscription in list(self.members):
-            if (subscription.reader.owner, subscription.row) in refused:
-                pks = list(self.view.pks)
-                # Not only in the end: its reader must speak for nobody from now on.
-                self._drop(subscription)
-                subscription.expel(pks)
-
-    async def _look_at_view(self) -> None:
-        if not self.view.restricted or self.view.is_loading or not self.members:
-            return
-        if self.members.everything:
-            await self._look_at_everything()
-            return
-        rows = list(self.members.rows)
-        visible = await run_in_thread(self.reader.visible_among, rows, owner=LIVE)
-        if not self.members.everything and not self.view.is_loading:
-            self._compare(visible | (self.members.rows.keys() - {*rows}) & self.view.pks.keys())
-
-    async def _look_at_everything(self) -> None:
-        visible = await run_in_thread(self.reader.visible, MAX_VISIBLE, owner=LIVE)
-        if not self.members.everything or self.view.is_loading:
-            return  # another question by now
-        if visible.complete:
-            self._compare(visible.pks)
-            return
-        for subscription in list(self.members.everything):
-            subscription.lose(TOO_MANY)
-
-    def _compare(self, pks: Collection[int | str], row: int | str | None = None) -> None:
+    def compare(self, pks: Collection[int | str], row: int | str | None = None) -> None:
         """Tell of what can be seen now and could not before, and the other way round."""
         if self.view.restricted and not self.view.is_loading:
             differences = self.view.differences(pks, row)

@@ -42,6 +42,7 @@ class Batch:
     last: bool
     changes: Pending
     late: dict[Subscription, Pending]
+    doubts: int
 
     @property
     def pks(self) -> set[int | str]:
@@ -97,7 +98,9 @@ class Flusher:
             self._task.cancel()
 
     def _has_work(self) -> bool:
-        return not self._audience.view.is_loading and bool(self.dirty or self.lagging)
+        audience = self._audience
+        waits = audience.view.is_loading or audience.rights.are_in_doubt
+        return not waits and bool(self.dirty or self.lagging)
 
     async def _flush(self) -> None:
         pauses = Pauses()
@@ -106,6 +109,9 @@ class Flusher:
                 batch = self._take()
                 try:
                     rows = await self._read(batch)
+                    if self._audience.rights.changed_since(batch.doubts):
+                        self._put_back(batch)
+                        continue
                     if not (rows.personal or self._audience.must_split):
                         await self._tell(batch, rows)
                 except Exception:
@@ -140,7 +146,7 @@ class Flusher:
         changes = {pk: self.dirty.pop(pk) for pk in list(islice(self.dirty, CHUNK))}
         late = {each: each.take(CHUNK) for each in self.lagging}
         self.lagging.clear()
-        return Batch(self._position(), not self.dirty, changes, late)
+        return Batch(self._position(), not self.dirty, changes, late, self._audience.rights.doubts)
 
     def _put_back(self, batch: Batch) -> None:
         self._mark_again(batch.changes)

@@ -246,7 +246,7 @@ class Hub:
         for state in list(self._topics.values()):
             for audience in list(state.audiences.values()):
                 if audience.reader.user_topic == topic:
-                    audience.revalidate_soon(pks)
+                    audience.rights.doubt(pks)
 
     async def _enter(self, topic: Topic, state: TopicState) -> None:
         # In this order: a change between the two is in the position or rings later, or both.
@@ -291,7 +291,8 @@ class Hub:
             await asyncio.sleep((every or 60) * random.uniform(0.8, 1))  # noqa: S311
             for state in list(self._topics.values()) if every else ():
                 for audience in list(state.audiences.values()):
-                    await audience.revalidate()
+                    audience.rights.look_soon()
+                    await audience.rights.wait()
 
     def _hold(self, topic: Topic) -> None:
         state = self._topics.get(topic)

@@ -40,7 +40,7 @@ class Resets:
 
     def wake(self) -> None:
         """Begin, if there is something to do."""
-        if self._task is None and self._waiting:
+        if self._task is None and self._has_work():
             self._task = spawn(self._run())
 
     def stop(self) -> None:
@@ -48,10 +48,13 @@ class Resets:
         if self._task is not None:
             self._task.cancel()
 
+    def _has_work(self) -> bool:
+        return bool(self._waiting) and not self._audience.rights.are_in_doubt
+
     async def _run(self) -> None:
         pauses = Pauses()
         try:
-            while self._waiting:
+            while self._has_work():
                 batch = self._begin()
                 try:
                     await self._send(batch)
@@ -82,11 +85,14 @@ class Resets:
             subscription.resume()
 
     async def _send(self, batch: list[StatefulSubscription]) -> None:
-        position = self._audience.position()
+        position, doubts = self._audience.position(), self._audience.rights.doubts
         whole = None
         if any(each.row is None for each in batch):
             whole = await self._audience.snapshot(LIVE)
         rows = await self._read({each.row for each in batch if each.row is not None})
+        if self._audience.rights.changed_since(doubts):
+            self._put_back(batch)
+            return
         if self._audience.must_split or rows.personal:
             return
         for subscription in batch:
