@@ -10,7 +10,7 @@ from typing import Any
 
 from rest_framework.exceptions import NotFound
 
-from channels_api.live import audience, flusher, resets, view
+from channels_api.live import audience, flusher, resets, rights, view
 from channels_api.live.hub import Hub
 from channels_api.live.log import Change, Hint, Topic
 from channels_api.live.memory_log import MemoryLog
@@ -239,7 +239,7 @@ class Reads:
 
 def run_reads_in(patch, reads: Reads) -> None:
     """Have everything that live would run in a thread run in `reads`."""
-    for module in (audience, flusher, resets, view):
+    for module in (audience, flusher, resets, rights, view):
         patch.setattr(module, "run_in_thread", reads.run)
 
 
