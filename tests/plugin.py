@@ -96,6 +96,8 @@ ONCE = {
     "test_layers_redis.py": "servers",
     "test_flow_wire.py": "servers",
     "test_live_state_load.py": "servers",
+    "test_live_privacy_machine.py": "embedded",
+    "test_live_audiences.py": "embedded",
     "test_readme.py": "embedded",
     "test_each_rule_is_needed": "embedded",
 }
