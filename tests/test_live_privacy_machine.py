@@ -38,7 +38,7 @@ from tests.privacy_world import CHANNELS_API, Rows, Site, Socket, rest
 
 #: TEST_SEEDS=1000 for so many schedules, other ones each time.
 LONG = "TEST_SEEDS" in os.environ
-EXAMPLES = int(os.environ.get("TEST_SEEDS", "60"))
+EXAMPLES = int(os.environ.get("TEST_SEEDS", "40"))
 #: Those within which a mutant has to be noticed.
 MUTANT_EXAMPLES = 100
 STEPS = 40
