@@ -50,6 +50,7 @@ class Subscription:
         self.audience: Audience
         self._sink = sink
         self._held = True
+        self._closed = False
         self._pending: dict[int | str, str] = {}
         # Called where the server ends it.
         self.on_end: Callable[[], None] = lambda: None
@@ -58,7 +59,7 @@ class Subscription:
 
     def open(self) -> None:
         """The reply has been sent: events may follow."""
-        self._held = False
+        self._held = self._closed
         if self.is_expelled:
             self.expel(())
         self.resume()
@@ -70,7 +71,7 @@ class Subscription:
 
     def close(self) -> None:
         """Nothing more is sent, not even what is being read for it."""
-        self._held = True
+        self._held = self._closed = True
 
     def resume(self) -> None:
         """Ask for what could not be told, if there is any."""

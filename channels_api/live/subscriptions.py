@@ -18,6 +18,8 @@ from .resume import MAX_MISSED, TOO_MANY, find_fault, find_missed
 from .subscription import Sink, StatefulSubscription, Subscription
 from .wish import State
 
+CLOSING = "The socket is being closed."
+
 
 class SnapshotTooLarge(APIException):
     """There are more rows than a snapshot may have."""
@@ -67,6 +69,9 @@ class Subscriptions:
         except BaseException:
             self.discard(name)
             raise
+        if self._closed:
+            # Python before 3.12 loses a cancel that comes just when a wait_for has its result.
+            raise LimitExceeded(CLOSING)
         self._check_not_expelled(name, subscription)
         return subscription, answer
 
@@ -111,7 +116,7 @@ class Subscriptions:
             self._entering -= 1
         if self._closed:  # meanwhile: nobody would end it
             self._end(hub, subscription)
-            raise LimitExceeded("The socket is being closed.")
+            raise LimitExceeded(CLOSING)
         self._items[key] = (hub, subscription)
         subscription.on_end = partial(self.discard, key)
         self._check_not_expelled(key, subscription)
