@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from ..logs import log_sometimes
 from ..spawn import spawn
 from ..threads import LIVE, run_in_thread
-from .log import Position
 from .pauses import Pauses
 from .reader import Rows
-from .snapshot import Snapshot, make_snapshot
+from .snapshot import make_snapshot
 
 if TYPE_CHECKING:
     from .audience import Audience
@@ -97,7 +96,12 @@ class Resets:
             return
         for subscription in batch:
             row = subscription.row
-            subscription.end_reset(whole if row is None else _of_row(row, position, rows))
+            if row is not None:
+                own = _of_row(row, rows)
+                self._audience.learn(own, row)
+                subscription.end_reset(make_snapshot(position, own))
+            else:
+                subscription.end_reset(whole)
             subscription.resume()
 
     async def _read(self, pks: set[int | str]) -> Rows:
@@ -106,6 +110,6 @@ class Resets:
         return await run_in_thread(self._audience.reader.read, pks, owner=LIVE)
 
 
-def _of_row(row: int | str, position: Position, rows: Rows) -> Snapshot:
+def _of_row(row: int | str, rows: Rows) -> Rows:
     texts = {pk: text for pk, text in rows.texts.items() if pk == row}
-    return make_snapshot(position, Rows(texts, large={pk for pk in rows.large if pk == row}))
+    return Rows(texts, failed=rows.failed & {row}, large=rows.large & {row})
