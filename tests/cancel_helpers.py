@@ -92,7 +92,7 @@ async def cancel(stack: Stack, task: str, door: str = "tasks") -> None:
     """Cancel a task, by another socket (`door` is the stream) or over HTTP; told 410."""
     status, body = await answer_to_cancel(stack, task, door)
     if door == "http":
-        address = f"/work/double/state/{task}/"
+        address = f"/jobs/double/state/{task}/"
         expected: dict = {"id": task, "resource_uri": address, "state": "REVOKED"}
     else:
         expected = revoked(door, "delete", "request-1", task)["payload"]

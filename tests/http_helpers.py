@@ -56,7 +56,7 @@ def log_in(username: str = "anne") -> tuple[dict, dict]:
 def begin(client: httpx.Client, task: str, *args: Any, headers: dict | None = None) -> str:
     """Begin a task of tests/app/tasks.py; the address of its state."""
     data = {"task": task, "args": [str(arg) if hasattr(arg, "touch") else arg for arg in args]}
-    response = client.post("/work/double/", json=data, headers=headers)
+    response = client.post("/jobs/double/", json=data, headers=headers)
     assert response.status_code == 202, response.text
     return response.headers["Location"]
 

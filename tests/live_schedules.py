@@ -4,8 +4,6 @@ import asyncio
 import random
 from dataclasses import dataclass
 
-from rest_framework.exceptions import NotFound
-
 from channels_api.live.log import Hint
 from channels_api.live.subscription import Subscription
 from tests.live_world import TOPIC, Inbox, Reads, Row, TableReader, World, end_all_tasks, settle
@@ -93,7 +91,6 @@ class Schedule:
         self.last_of: dict[int, int] = {}
         self.rings: list[Hint] = []
         self.clients: list[Client] = []
-        self.results: list[tuple] = []
         reads.parking = True
 
     async def run(self) -> None:
@@ -131,25 +128,10 @@ class Schedule:
             self.world.hub.hear(self.rings.pop(position))
 
     async def begin_read(self) -> None:
-        """A read sees the rows as they are now."""
-        if self.reads.parked:
-            future, function = self.reads.parked.pop(self.random.randrange(len(self.reads.parked)))
-            try:
-                result, error = function(), None
-            except (OSError, NotFound) as exc:
-                result, error = None, exc
-            self.results.append((future, result, error))
+        self.reads.begin_one(self.random)
 
     async def end_read(self) -> None:
-        """What a read has seen comes back."""
-        if self.results:
-            future, result, error = self.results.pop(self.random.randrange(len(self.results)))
-            if future.done():
-                return
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
+        self.reads.end_one(self.random)
 
     async def tick(self) -> None:
         """The event loop goes round a few times."""
@@ -236,7 +218,7 @@ class Schedule:
         self.reads.parking = False
         while self.reads.parked:
             await self.begin_read()
-        while self.results:
+        while self.reads.results:
             await self.end_read()
         await settle()
         await self.commit()

@@ -6,6 +6,7 @@ import json
 import selectors
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from rest_framework.exceptions import NotFound
@@ -227,6 +228,8 @@ class Reads:
     def __init__(self) -> None:
         self.parked: list[tuple[asyncio.Future[Any], Callable[[], Any]]] = []
         self.parking = False
+        #: What has been read and did not come back yet.
+        self.results: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []
 
     async def run(self, function, *args, owner):
         if not self.parking:
@@ -235,6 +238,29 @@ class Reads:
         future = asyncio.get_running_loop().create_future()
         self.parked.append((future, functools.partial(function, *args)))
         return await future
+
+    def begin_one(self, rand: Random) -> None:
+        """A read, if there is any, sees the rows as they are now."""
+        if not self.parked:
+            return
+        future, function = self.parked.pop(rand.randrange(len(self.parked)))
+        try:
+            result, error = function(), None
+        except (OSError, NotFound) as exc:
+            result, error = None, exc
+        self.results.append((future, result, error))
+
+    def end_one(self, rand: Random) -> None:
+        """What a read has seen comes back."""
+        if not self.results:
+            return
+        future, result, error = self.results.pop(rand.randrange(len(self.results)))
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
 
 
 def run_reads_in(patch, reads: Reads) -> None:

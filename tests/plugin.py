@@ -98,6 +98,11 @@ ONCE = {
     "test_live_state_load.py": "servers",
     "test_live_privacy_machine.py": "embedded",
     "test_live_audiences.py": "embedded",
+    "test_frames_bad.py": "embedded",
+    "test_frames_limits.py": "embedded",
+    "test_load_order.py": "embedded",
+    "test_load_endings.py": "embedded",
+    "test_load_slow_reader.py": "embedded",
     "test_readme.py": "embedded",
     "test_each_rule_is_needed": "embedded",
 }

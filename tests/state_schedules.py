@@ -150,7 +150,7 @@ class StateSchedule:
         self.nodes = [Hub(asyncio.get_running_loop()) for _ in range(2)]
         self.node = self.nodes[0]
         patch.setattr(subscriptions_module, "get_hub", lambda: self.node)
-        self.reads, self.results = Reads(), []
+        self.reads = Reads()
         self.reads.parking = True
         self.restricted, self.shared = self.random.random() < 0.7, self.random.random() < 0.4
         self.drops = pick([0, 0.25, 0.6])
@@ -260,30 +260,11 @@ class StateSchedule:
 
     async def begin_read(self) -> None:
         for _ in range(self.random.randint(1, 3)):
-            await self._begin_read()
+            self.reads.begin_one(self.random)
 
     async def end_read(self) -> None:
         for _ in range(self.random.randint(1, 3)):
-            await self._end_read()
-
-    async def _begin_read(self) -> None:
-        if self.reads.parked:
-            future, function = self.reads.parked.pop(self.random.randrange(len(self.reads.parked)))
-            try:
-                result, error = function(), None
-            except (OSError, NotFound) as exc:
-                result, error = None, exc
-            self.results.append((future, result, error))
-
-    async def _end_read(self) -> None:
-        if self.results:
-            future, result, error = self.results.pop(self.random.randrange(len(self.results)))
-            if future.done():
-                return
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
+            self.reads.end_one(self.random)
 
     async def tick(self) -> None:
         for _ in range(self.random.randint(1, 12)):
@@ -371,7 +352,7 @@ class StateSchedule:
             (self.to_publish, self.publish),
             (self.hints, self.ring),
             (self.reads.parked, self.begin_read),
-            (self.results, self.end_read),
+            (self.reads.results, self.end_read),
         ):
             while left:
                 await step()

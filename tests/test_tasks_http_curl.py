@@ -43,7 +43,7 @@ def curl(request, stacks):
 
 def test_the_calls_of_tastypie_async(curl):
     # Submits the Celery task and returns a state location.
-    begun = curl("/work/double/?number=1")
+    begun = curl("/jobs/double/?number=1")
     state = begun.location
     assert begun == Answer(202, state, state_body(state, "PENDING"))
     # When the result is ready it will be notified in the state response.
@@ -53,11 +53,11 @@ def test_the_calls_of_tastypie_async(curl):
     # Get the result.
     assert curl(done.data["result_uri"]) == Answer(200, None, {"result": 2})
     # All of it at once, which is new.
-    assert curl("/work/double/?number=2", "-L", "-H", "Prefer: wait=20").data == {"result": 4}
+    assert curl("/jobs/double/?number=2", "-L", "-H", "Prefer: wait=20").data == {"result": 4}
     # Query the state to get updates, and cancel.
     body = json.dumps({"task": "tick", "args": [str(curl.stack.gate())]})
     submit = ("-X", "POST", "-H", "Content-Type: application/json", "-d", body)
-    state = curl("/work/double/", *submit).location
+    state = curl("/jobs/double/", *submit).location
     until(lambda: curl(state).data["state"] == "PROGRESS")
     answer = curl(state)
     progress = state_body(state, "PROGRESS", meta=answer.data["meta"])

@@ -24,11 +24,11 @@ def test_without_a_broker_no_task_begins_and_states_are_read(apart):
         until(lambda: client.get(address).status_code == 303)
         apart.broker.stop()
         for headers in ({}, {"Prefer": "wait=20"}):
-            response = client.post("/work/double/", json={"task": "retry"}, headers=headers)
+            response = client.post("/jobs/double/", json={"task": "retry"}, headers=headers)
             assert (response.status_code, response.json()) == (503, NO_BROKER)
         assert client.get(address, follow_redirects=True).json() == {"result": 8}
         apart.broker.start()
-        until(lambda: client.post("/work/double/", json={"task": "retry"}).status_code == 202)
+        until(lambda: client.post("/jobs/double/", json={"task": "retry"}).status_code == 202)
 
 
 def test_without_results_a_task_is_not_read_and_not_gone(apart):

@@ -74,7 +74,7 @@ def test_a_task_is_polled_until_it_leads_to_its_result(stack):
 def test_who_waits_and_follows_has_the_result_at_once(stack):
     """One call, as if it were no task at all."""
     with http(stack, follow_redirects=True, headers={"Prefer": "wait=20"}) as client:
-        response = client.get("/work/double/", params={"number": 21})
+        response = client.get("/jobs/double/", params={"number": 21})
     assert (response.status_code, response.json()) == (200, {"result": 42})
     (redirect,) = response.history
     assert redirect.status_code == 303
@@ -84,7 +84,7 @@ def test_who_waits_and_follows_has_the_result_at_once(stack):
 
 def test_a_failure_is_a_result_too(either_stack):
     with http(either_stack, headers={"Prefer": "wait=20"}) as client:
-        response = client.post("/work/double/", json={"task": "fail"})
+        response = client.post("/jobs/double/", json={"task": "fail"})
         assert (response.status_code, response.json()["state"]) == (303, "FAILURE")
         result = client.get(response.headers["Location"])
         error_id = result.json()["error_id"]
@@ -95,7 +95,7 @@ def test_a_failure_is_a_result_too(either_stack):
         assert (result.status_code, result.json()) == (200, told)
         assert error_id in (either_stack.worker or either_stack.server).log
         # What is meant for clients is told to them.
-        response = client.post("/work/double/", json={"task": "refuse"}, follow_redirects=True)
+        response = client.post("/jobs/double/", json={"task": "refuse"}, follow_redirects=True)
         assert response.json() == {"error": {"year": ["No such year."]}}
 
 
@@ -130,7 +130,7 @@ def test_the_first_request_waits_as_well(stacks):
     first.touch()
     with http(stack) as client:
         data = {"task": "report", "args": [[str(first), str(stack.gate())]]}
-        response = client.post("/work/double/", json=data, headers={"Prefer": "wait=1"})
+        response = client.post("/jobs/double/", json=data, headers={"Prefer": "wait=1"})
         address = response.headers["Location"]
         progress = state_body(address, "PROGRESS", meta={"current": 1, "total": 2})
         assert (response.status_code, response.json()) == (202, progress)
@@ -189,7 +189,7 @@ def test_many_wait_without_a_thread_or_a_connection_each(redis_stack):
         assert count_database_connections(redis_stack) <= counts[1] + 4
         assert not any(each.done() for each in waiting)
         # DRF reads the user of that one as well.
-        assert client.get("/work/double/5/", timeout=5).json() == {"pk": "5"}
+        assert client.get("/jobs/double/5/", timeout=5).json() == {"pk": "5"}
         gate.touch()
         answers = {(each.result().status_code, each.result().text) for each in waiting}
     assert [status for status, _ in answers] == [303]
@@ -261,9 +261,9 @@ async def test_a_task_of_the_socket_is_followed_and_cancelled_over_http(either_s
         while (await socket.receive())["payload"]["data"]["state"] != "PROGRESS":
             pass
         with http(either_stack, **browser) as client:
-            response = client.get(f"/work/double/state/{first}/", follow_redirects=True)
+            response = client.get(f"/jobs/double/state/{first}/", follow_redirects=True)
             assert (response.status_code, response.json()) == (200, {"result": 8})
-            address = f"/work/double/state/{second}/"
+            address = f"/jobs/double/state/{second}/"
             response = client.delete(address)
             gone = state_body(address, "REVOKED")
             assert (response.status_code, response.json()) == (410, gone)
@@ -271,7 +271,7 @@ async def test_a_task_of_the_socket_is_followed_and_cancelled_over_http(either_s
             pass
         assert last == revoked("work", "start", "request-2", second)
     with http(either_stack) as stranger:
-        assert stranger.get(f"/work/double/state/{first}/").status_code == 404
+        assert stranger.get(f"/jobs/double/state/{first}/").status_code == 404
 
 
 async def test_a_viewset_of_tasks_is_a_stream_as_well(either_stack):

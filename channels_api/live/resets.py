@@ -56,7 +56,7 @@ class Resets:
             while self._has_work():
                 batch = self._begin()
                 try:
-                    await self._send(batch)
+                    sent = await self._send(batch)
                 except Exception:
                     stream = self._audience.reader.stream
                     log_sometimes("Snapshots for subscribers to %s can't be read", stream)
@@ -64,10 +64,11 @@ class Resets:
                     await pauses.wait()
                     continue
                 pauses.end()
-                if self._audience.must_split:
+                if not sent:
                     self._put_back(batch)
-                    self._audience.split_if_due()
-                    return
+                    if self._audience.must_split:
+                        self._audience.split_if_due()
+                        return
         finally:
             self._task = None
 
@@ -83,17 +84,16 @@ class Resets:
             subscription.end_reset(None)
             subscription.resume()
 
-    async def _send(self, batch: list[StatefulSubscription]) -> None:
+    async def _send(self, batch: list[StatefulSubscription]) -> bool:
+        """Whether what was read may be shown; if not, whoever finds out more begins again."""
         position, doubts = self._audience.position(), self._audience.rights.doubts
         whole = None
         if any(each.row is None for each in batch):
             whole = await self._audience.snapshot(LIVE)
         rows = await self._read({each.row for each in batch if each.row is not None})
-        if self._audience.rights.changed_since(doubts):
-            self._put_back(batch)
-            return
-        if self._audience.must_split or rows.personal:
-            return
+        in_doubt = self._audience.rights.changed_since(doubts)
+        if in_doubt or rows.personal or self._audience.must_split:
+            return False
         for subscription in batch:
             row = subscription.row
             if row is not None:
@@ -103,6 +103,7 @@ class Resets:
             else:
                 subscription.end_reset(whole)
             subscription.resume()
+        return True
 
     async def _read(self, pks: set[int | str]) -> Rows:
         if not pks:
