@@ -117,7 +117,7 @@ async def refuse_to_cancel(stack: Stack, task: str, door: str = "tasks") -> None
 async def answer_to_cancel(stack: Stack, task: str, door: str) -> tuple[int, dict]:
     if door == "http":
         async with httpx.AsyncClient(base_url=stack.server.http_url, trust_env=False) as http:
-            response = await http.delete(f"work/double/state/{task}/")
+            response = await http.delete(f"jobs/double/state/{task}/")
             return response.status_code, response.json()
     async with SocketClient(stack.url) as other:
         reply = await other.request(door, "delete", pk=task, timeout=10)

@@ -194,7 +194,7 @@ async def test_a_task_that_was_begun_over_http(stack, client):
     gate = stack.gate()
     data = {"task": "double", "args": [4, str(gate)]}
     async with httpx.AsyncClient(base_url=stack.server.http_url) as http:
-        begun = await http.post("work/double/", json=data)
+        begun = await http.post("jobs/double/", json=data)
     assert begun.status_code == 202
     again, reply = await subscribe(client, begun.json()["id"])
     assert reply["data"]["state"] in ("PENDING", "STARTED")
