@@ -300,12 +300,13 @@ class StateSchedule:
             subscription, answer = await subscriptions.add_stateful(
                 client.reader_of(), state, client.row, 7
             )
-        except NotFound:  # of the row that it wants
-            client.replica, client.position = {}, None
-            client.connecting = None
-            return
-        except OSError:
-            client.connecting = None
+        except (NotFound, OSError) as failed:
+            # Python before 3.12 loses a cancel that comes just when a wait_for has failed: by now
+            # the client may be on another socket.
+            if client.subscriptions is subscriptions:
+                client.connecting = None
+                if isinstance(failed, NotFound):  # of the row that it wants
+                    client.replica, client.position = {}, None
             return
         for _ in range(self.random.randrange(5)):
             await asyncio.sleep(0)

@@ -475,6 +475,50 @@ async def test_what_comes_while_a_resets_snapshot_is_read_is_told_after_it(make_
     assert subscription.position == Position(world.log.epoch, 3)
 
 
+@clockless
+async def test_what_was_read_before_changes_were_lost_is_not_told_after_them(make_world, reads):
+    """Nothing would ever put it right: the change that came after it is not in the log."""
+    world = make_world()
+    world.table.rows[1] = Row(1)
+    inbox = Inbox()
+    await keep(TableReader(world.table), inbox)
+    reads.parking = True
+    world.commit(1, Row(2))
+    await settle()
+    event, rows = parked(reads)
+    reads.parking = False
+    world.table.put(1, Row(3))
+    reset(world)
+    await settle()
+    event.set_result(rows)
+    await settle()
+    assert versions(inbox) == [("reset", [3]), ("update", 3)]
+
+
+@clockless
+async def test_a_late_delete_is_not_told_after_changes_were_lost(make_world, reads):
+    """The row is there again; the log does not say so."""
+    world = make_world()
+    world.table.rows = {1: Row(1), 2: Row(1)}
+    inbox = Inbox()
+    subscription, _ = await keep(TableReader(world.table), inbox)
+    inbox.has_room = False
+    world.commit(1, None)
+    world.commit(2, Row(2))
+    await settle()
+    reads.parking = inbox.has_room = True
+    subscription.resume()
+    await settle()
+    late, rows = parked(reads)
+    reads.parking = False
+    world.table.put(1, Row(3))
+    reset(world)
+    await settle()
+    late.set_result(rows)
+    await settle()
+    assert versions(inbox) == [("reset", [2, 3])]
+
+
 # what fails
 
 

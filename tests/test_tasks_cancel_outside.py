@@ -23,7 +23,7 @@ from tests.client import SocketClient
 from tests.tasks_helpers import follow, revoked
 
 # A client of Redis that introduces itself, as that of this test does; and a transaction's frame.
-INTRODUCTION = {"HELLO", "CLIENT", "SELECT", "MULTI", "EXEC"}
+INTRODUCTION = {"PING", "HELLO", "CLIENT", "SELECT", "MULTI", "EXEC"}
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

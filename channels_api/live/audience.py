@@ -160,6 +160,7 @@ class Audience:
         """What happened can't be told: whoever keeps state is given all of it anew."""
         for missed in self._entering.values():
             missed.reset = True
+        self.flusher.lose()
         for subscription in self.members:
             subscription.lose(GAP)
         # To those without state what can be found out is told: rows of their own, and which rows

@@ -35,7 +35,8 @@ class Batch:
     """What is read in one go.
 
     `changes` are rows that have changed, `late` what slow clients have not been told of. It began
-    at `position`, and is `last` where all that happened until then is in it.
+    at `position`, and is `last` where all that happened until then is in it. It may not be told
+    where there are more `doubts`, or more was lost, by the time that it has been read.
     """
 
     position: Position
@@ -43,6 +44,7 @@ class Batch:
     changes: Pending
     late: dict[Subscription, Pending]
     doubts: int
+    losses: int
 
     @property
     def pks(self) -> set[int | str]:
@@ -66,6 +68,7 @@ class Flusher:
         self.lagging: dict[Subscription, None] = {}
         # Up to where everybody has been told, but for those who lag.
         self._told = position()
+        self._losses = 0
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -86,6 +89,13 @@ class Flusher:
         if not self.dirty and not self.is_running:
             self._told = self._position()  # nobody here is to hear of it
         self.wake()
+
+    def lose(self) -> None:
+        """Changes were lost, perhaps of rows that are being read: what is read counts no more.
+
+        Else an old row would be told after the snapshot that has its new state.
+        """
+        self._losses += 1
 
     def wake(self) -> None:
         """Begin, if there is something to do."""
@@ -109,11 +119,14 @@ class Flusher:
                 batch = self._take()
                 try:
                     rows = await self._read(batch)
-                    if self._audience.rights.changed_since(batch.doubts):
+                    if self._is_stale(batch):
                         self._put_back(batch)
                         continue
-                    if not (rows.personal or self._audience.must_split):
-                        await self._tell(batch, rows)
+                    if rows.personal or self._audience.must_split:
+                        self._put_back(batch)
+                        self._audience.split_if_due()
+                        return
+                    await self._tell(batch, rows)
                 except Exception:
                     stream = self._audience.reader.stream
                     log_sometimes("Rows for subscribers to %s can't be read", stream)
@@ -122,10 +135,6 @@ class Flusher:
                     await pauses.wait()
                     continue
                 pauses.end()
-                if rows.personal or self._audience.must_split:
-                    self._put_back(batch)
-                    self._audience.split_if_due()
-                    return
         finally:
             self._task = None
 
@@ -146,7 +155,11 @@ class Flusher:
         changes = {pk: self.dirty.pop(pk) for pk in list(islice(self.dirty, CHUNK))}
         late = {each: each.take(CHUNK) for each in self.lagging}
         self.lagging.clear()
-        return Batch(self._position(), not self.dirty, changes, late, self._audience.rights.doubts)
+        doubts = self._audience.rights.doubts
+        return Batch(self._position(), not self.dirty, changes, late, doubts, self._losses)
+
+    def _is_stale(self, batch: Batch) -> bool:
+        return batch.losses != self._losses or self._audience.rights.changed_since(batch.doubts)
 
     def _put_back(self, batch: Batch) -> None:
         self._mark_again(batch.changes)

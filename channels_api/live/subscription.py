@@ -163,6 +163,8 @@ class StatefulSubscription(Subscription):
         # snapshot began to be read. What is lost meanwhile need not be in it.
         self._lost: str | None = None
         self._resetting: str | None = None
+        # What was taken last.
+        self._taken: dict[int | str, str] = {}
 
     @property
     def is_lost(self) -> bool:
@@ -177,10 +179,16 @@ class StatefulSubscription(Subscription):
             self._remember(pk, action)
 
     def lose(self, reason: str) -> None:
-        # The client gets a snapshot as soon as it can take one.
+        # The client gets a snapshot as soon as it can take one. What was taken must not come back
+        # after it: a row that was deleted may be there again.
         self._pending.clear()
+        self._taken.clear()
         self._lost = reason
         self.resume()
+
+    def take(self, limit: int) -> dict[int | str, str]:
+        self._taken = super().take(limit)
+        return self._taken
 
     def give_up(self) -> None:
         self.lose(TOO_MANY)
