@@ -1,0 +1,258 @@
+/**
+ * The client of channels_api: REST, subscriptions and tasks over one WebSocket.
+ *
+ * `manage.py channels_api_types` writes the types of a project's streams; with them,
+ * `connect<Api>("/ws/")` knows rows, inputs and actions. Without them everything is `any`.
+ */
+
+/** A primary key as frames hold it. */
+export type Key = string | number;
+
+/** One custom action: what it takes as `data`, and what it answers. */
+export interface ActionTypes {
+  data?: unknown;
+  result: unknown;
+}
+
+/**
+ * What the types of one stream say. An action whose key is missing is not offered:
+ * `create`, `update` and `patch` are inputs, `filters` is what `list` and `subscribe` take, `page` is
+ * what `list` answers.
+ */
+export interface StreamTypes {
+  pk: Key;
+  row: unknown;
+  retrieve?: unknown;
+  page?: unknown;
+  filters?: object;
+  create?: unknown;
+  update?: unknown;
+  patch?: unknown;
+  delete?: unknown;
+  subscribe?: unknown;
+  /** Custom actions on one row, by name. */
+  detailActions: object;
+  /** Custom actions on the whole stream, by name. */
+  listActions: object;
+}
+
+/** A stream of which nothing is known. */
+export interface AnyStream {
+  pk: any;
+  row: any;
+  retrieve: any;
+  page: any;
+  filters: Record<string, any>;
+  create: any;
+  update: any;
+  patch: any;
+  delete: any;
+  subscribe: any;
+  detailActions: Record<string, { data?: any; result: any }>;
+  listActions: Record<string, { data?: any; result: any }>;
+}
+
+/** Streams by name. */
+export type AnyApi = Record<string, AnyStream>;
+
+export type State = "connecting" | "open" | "waiting" | "closed";
+
+export interface ConnectOptions {
+  /** The WebSocket class; Node before 22 has none of its own: pass that of the package `ws`. */
+  WebSocket?: new (url: string, protocols?: string[]) => any;
+  /** Subprotocols to offer besides `channels-api.v1`, such as `bearer.<token>`. */
+  protocols?: string[];
+  /** Requests that may wait to be sent, while offline or behind others; 1000 unless said. */
+  maxQueued?: number;
+  /** Requests that may wait for their replies; the others queue. 32 unless said. */
+  maxInFlight?: number;
+  /** The name of the stream of tasks, by which a task is found again and cancelled; "tasks". */
+  tasks?: string;
+  /** Milliseconds: the first pause before another try is up to this long; 1000 unless said. */
+  minPause?: number;
+  /** Milliseconds: no pause is longer; 30 000 unless said. */
+  maxPause?: number;
+}
+
+export interface RequestOptions {
+  /**
+   * Aborts the request: its promise rejects with the signal's reason. What was sent already is
+   * carried out all the same.
+   */
+  signal?: AbortSignal;
+}
+
+/** Opens a socket; `url` may be a path of this site: `wss:` is used under https. */
+export function connect<Api extends object = AnyApi>(url: string | URL, options?: ConnectOptions): Client<Api>;
+
+/** A socket that is opened again when it is lost, and all that goes over it. */
+export class Client<Api extends object = AnyApi> {
+  constructor(url: string | URL, options?: ConnectOptions);
+
+  readonly url: string;
+  /** "waiting": to try again. "closed": by `close()`, or by the server for good. */
+  readonly state: State;
+  /** The code with which the socket was closed the last time; null before. */
+  readonly closeCode: number | null;
+
+  stream<Name extends keyof Api & string>(name: Name): Stream<Api[Name] extends StreamTypes ? Api[Name] : AnyStream>;
+
+  /** Follow a task that was begun elsewhere, such as over HTTP. */
+  task<Result = any>(id: string): Task<Result>;
+
+  /** End the socket; what waits for a reply is rejected. The client can't be used again. */
+  close(): void;
+
+  /** Drop the socket as a lost network does, and open it again, after so many milliseconds. */
+  reconnect(after?: number): void;
+
+  /** Hear of a new state. Returns what ends it. */
+  onState(listener: (state: State, closeCode: number | null) => void): () => void;
+
+  /** Hear of each frame as it is, pings too. Returns what ends it. */
+  onFrame(listener: (direction: "in" | "out", text: string) => void): () => void;
+}
+
+type Offered<Types, Action extends string, Method> = Action extends keyof Types ? Method : never;
+type Data<Action> = Action extends { data: infer Given } ? { data: Given } : { data?: undefined };
+type Result<Action> = Action extends { result: infer Answer } ? Answer : any;
+type DetailFields<Types extends StreamTypes, Action> = { pk: Types["pk"] } & Data<Action> & RequestOptions;
+type ListFields<Action> = Data<Action> & RequestOptions;
+
+/**
+ * One stream. Each method sends a request; its promise resolves to the reply's data, or rejects with a
+ * RequestError.
+ */
+export class Stream<Types extends StreamTypes = AnyStream> {
+  readonly name: string;
+  create: Offered<Types, "create", (data: Types["create"], options?: RequestOptions) => Promise<Types["row"]>>;
+  retrieve: Offered<Types, "retrieve", (pk: Types["pk"], options?: RequestOptions) => Promise<Types["row"]>>;
+  list: Offered<Types, "page", (filters?: Types["filters"], options?: RequestOptions) => Promise<Types["page"]>>;
+  update: Offered<
+    Types,
+    "update",
+    (pk: Types["pk"], data: Types["update"], options?: RequestOptions) => Promise<Types["row"]>
+  >;
+  patch: Offered<
+    Types,
+    "patch",
+    (pk: Types["pk"], data: Types["patch"], options?: RequestOptions) => Promise<Types["row"]>
+  >;
+  delete: Offered<Types, "delete", (pk: Types["pk"], options?: RequestOptions) => Promise<void>>;
+
+  /** A custom action: `action("publish", { pk: 1 })`, `action("report", { data: {...} })`. */
+  action<Name extends keyof Types["detailActions"] & string>(
+    name: Name,
+    fields: DetailFields<Types, Types["detailActions"][Name]>,
+  ): Promise<Result<Types["detailActions"][Name]>>;
+  action<Name extends keyof Types["listActions"] & string>(
+    name: Name,
+    fields?: ListFields<Types["listActions"][Name]>,
+  ): Promise<Result<Types["listActions"][Name]>>;
+
+  /** A custom action that begins a task. */
+  task<Name extends keyof Types["detailActions"] & string>(
+    name: Name,
+    fields: DetailFields<Types, Types["detailActions"][Name]>,
+  ): Task<Result<Types["detailActions"][Name]>>;
+  task<Name extends keyof Types["listActions"] & string>(
+    name: Name,
+    fields?: ListFields<Types["listActions"][Name]>,
+  ): Task<Result<Types["listActions"][Name]>>;
+
+  subscribe: Offered<
+    Types,
+    "subscribe",
+    (options?: SubscribeOptions<Types>) => Subscription<Types["row"], Types["pk"]>
+  >;
+
+  /** Any action, also one that is not in the types: the reply as it came, whatever its status. */
+  request(action: string, fields?: { pk?: unknown; data?: unknown } & RequestOptions): Promise<Reply>;
+}
+
+/** A reply: the payload of its frame. */
+export interface Reply<Data = any> {
+  action: string | null;
+  errors: ErrorItem[];
+  data: Data;
+  response_status: number;
+  request_id: string | number | null;
+}
+
+/** A sentence, or sentences by field. */
+export type ErrorItem = string | Record<string, unknown>;
+
+/** A reply that says no; or no reply: then the status is 0. */
+export class RequestError extends Error {
+  readonly status: number;
+  readonly errors: ErrorItem[];
+  /** The sentences of each field; those of no field under "non_field_errors". */
+  readonly fields: Record<string, string[]>;
+}
+
+/** The connection was lost before the reply came: whether it was carried out is not known. */
+export class ConnectionLost extends RequestError {}
+
+export interface SubscribeOptions<Types extends StreamTypes = AnyStream> {
+  /** One row instead of all. */
+  pk?: Types["pk"];
+  /** The keys that `list` takes. */
+  filter?: Types["filters"];
+  /** The field of a row that holds its key, or what tells it; "id" or "pk" unless said. */
+  key?: (keyof Types["row"] & string) | ((row: Types["row"]) => Types["pk"]);
+  /** Called after each change of `rows`. */
+  onChange?: (change: Change<Types["row"], Types["pk"]>) => void;
+  /** Called where the server refuses or ends the subscription; it is over then. */
+  onError?: (error: RequestError) => void;
+}
+
+/**
+ * What happened to a replica: "snapshot" is its begin, "reset" where all of it is new because changes
+ * could not be told one by one, "resume" where the connection is back and what was missed follows.
+ */
+export type Change<Row = any, Pk = Key> =
+  | { type: "create" | "update"; pk: Pk; row: Row; previous: Row | undefined }
+  | { type: "delete"; pk: Pk; row: undefined; previous: Row | undefined }
+  | { type: "snapshot" | "reset"; reason: string }
+  | { type: "resume" };
+
+/**
+ * A replica of the rows that may be seen, kept up to date: after a lost connection it goes on where it
+ * was, or is sent anew.
+ */
+export class Subscription<Row = any, Pk = Key> {
+  /** The rows by their keys: those of the snapshot in its order, then those that came later. */
+  readonly rows: ReadonlyMap<Pk, Row>;
+  /** "pending" until the first snapshot is here; "live"; "stale" while offline; "closed". */
+  readonly state: "pending" | "live" | "stale" | "closed";
+  /** Resolves with the first snapshot; rejects where the subscription is refused. */
+  readonly ready: Promise<this>;
+  /** How far the replica is: the position in the server's log. */
+  readonly position: { epoch: string; seq: number } | null;
+  /** End it. */
+  close(): void;
+}
+
+/** What a task is at: `PENDING`, `STARTED`, `PROGRESS` or a state of its own, `RETRY`, `SUCCESS`... */
+export interface TaskState<Result = any> {
+  id: string;
+  state: string;
+  meta?: any;
+  result?: Result;
+}
+
+/**
+ * A task: iterate over it for each state, the last one included; `result` is a promise of what it
+ * returns. It rejects with a RequestError: 410 where the task was cancelled, 500 where it failed.
+ * After a lost connection it goes on, where the server has a stream of tasks.
+ */
+export class Task<Result = any> implements AsyncIterable<TaskState<Result>> {
+  /** The id by which it can be found again; null before the first reply. */
+  readonly id: string | null;
+  /** The last state that was told. */
+  readonly state: TaskState<Result> | null;
+  readonly result: Promise<Result>;
+  [Symbol.asyncIterator](): AsyncIterator<TaskState<Result>>;
+  /** Cancel it. Rejects with a RequestError of status 400 where it has ended already. */
+  cancel(): Promise<void>;
+}
