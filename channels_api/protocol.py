@@ -124,9 +124,9 @@ class Reset:
         return head, self.snapshot, "}}"
 
 
-def ping_text(number: int) -> str:
-    """The frame of a ping."""
-    return f'{{"ping":{number}}}'
+def ping_text(number: int, interval: float) -> str:
+    """The frame of a ping; another follows within `interval` seconds."""
+    return f'{{"ping":{number},"interval":{interval:g}}}'
 
 
 # A ping's number has few digits; around it a client's JSON encoder may put spaces.

@@ -154,7 +154,8 @@ class Writer:
     async def _send_next(self) -> None:
         if self._ping_is_due:
             # Before what waits: the client can answer for what was sent, and for no more.
-            text = ping_text(self._flow.ping(self._loop.time()))
+            number = self._flow.ping(self._loop.time())
+            text = ping_text(number, self._flow.interval)
             await self._send_watched({"type": "websocket.send", "text": text})
             return
         parts = self._queue.popleft()

@@ -54,7 +54,7 @@ class TestPong:
         assert parse_pong(text) is None
 
     def test_the_ping_is_a_frame_by_itself(self):
-        assert json.loads(ping_text(7)) == {"ping": 7}
+        assert json.loads(ping_text(7, 2.5)) == {"ping": 7, "interval": 2.5}
 
 
 class TestFlow:
@@ -668,7 +668,7 @@ class TestAccept:
         async def send(message: dict) -> None:
             sent.append(message)
             if "ping" in message.get("text", ""):
-                text = message["text"].replace("ping", "pong")
+                text = json.dumps({"pong": json.loads(message["text"])["ping"]})
                 received.put_nowait({"type": "websocket.receive", "text": text})
 
         demultiplexer = type("Chooser", (Chooser,), {"chosen": chosen})()
@@ -678,6 +678,6 @@ class TestAccept:
         received.put_nowait({"type": "websocket.disconnect", "code": 1000})
         await socket
         assert sent[0] == {"type": "websocket.accept", "subprotocol": accepted}
-        texts = [ping_text(number) for number in range(1, pings + 1)]
+        texts = [ping_text(number, 20) for number in range(1, pings + 1)]
         assert sent[1:] == [{"type": "websocket.send", "text": text} for text in texts]
         assert timers() == []

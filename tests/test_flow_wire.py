@@ -35,10 +35,11 @@ EVENTS = ("flow", 100_000, 1000) if LONG else ("load-questions", 200_000, 250)
 class PingedClient(SocketClient):
     """Speaks the protocol. It answers pings at any time while it is `attentive`."""
 
-    def __init__(self, url: str, *, attentive: bool = True) -> None:
+    def __init__(self, url: str, *, attentive: bool = True, interval: float = 20) -> None:
         # Compressed, the events of the tests are nothing.
         super().__init__(url, subprotocols=[SUBPROTOCOL], compression=None)
         self.attentive = attentive
+        self.interval = interval
         self.pings: list[int] = []
         self._frames: asyncio.Queue[Any] = asyncio.Queue()
 
@@ -72,7 +73,7 @@ class PingedClient(SocketClient):
         if "ping" not in frame:
             self._frames.put_nowait(frame)
             return
-        assert frame == {"ping": len(self.pings) + 1}
+        assert frame == {"ping": len(self.pings) + 1, "interval": self.interval}
         self.pings.append(frame["ping"])
         if self.attentive:
             await self.pong(frame["ping"])
@@ -118,8 +119,8 @@ async def test_only_our_own_protocol_is_chosen(server, offered, chosen):
 async def test_silence(soon):
     """One answers, one does not, one does not speak the protocol, one answers what nobody asked."""
     async with (
-        PingedClient(ws(soon)) as attentive,
-        PingedClient(ws(soon), attentive=False) as silent,
+        PingedClient(ws(soon), interval=SOON) as attentive,
+        PingedClient(ws(soon), attentive=False, interval=SOON) as silent,
         SocketClient(ws(soon)) as other,
     ):
         assert await silent.until_closed() == ([UNANSWERED], CloseCode.SILENT_TOO_LONG)
@@ -228,7 +229,7 @@ async def test_who_reads_is_never_stopped_and_who_does_not_costs_no_memory(unlim
 async def test_who_does_not_answer_for_events_is_closed(soon):
     """They stop when 1 MiB is not acknowledged, whether they were read or not."""
     async with (
-        PingedClient(ws(soon), attentive=False) as client,
+        PingedClient(ws(soon), attentive=False, interval=SOON) as client,
         SocketClient(ws(soon)) as writer,
     ):
         await subscribe(client, "flow")
