@@ -8,52 +8,49 @@
 /** A primary key as frames hold it. */
 export type Key = string | number;
 
-/** One custom action: what it takes as `data`, and what it answers. */
+/** What one action takes besides its name, and what it answers; a key that is missing is not taken. */
 export interface ActionTypes {
+  pk?: unknown;
   data?: unknown;
   result: unknown;
 }
 
-/**
- * What the types of one stream say. An action whose key is missing is not offered:
- * `create`, `update` and `patch` are inputs, `filters` is what `list` and `subscribe` take, `page` is
- * what `list` answers.
- */
+/** What the types of one stream say: an action that is missing is not offered. */
 export interface StreamTypes {
-  pk: Key;
+  pk: unknown;
+  /** What subscriptions hold. */
   row: unknown;
-  retrieve?: unknown;
-  page?: unknown;
-  filters?: object;
-  create?: unknown;
-  update?: unknown;
-  patch?: unknown;
-  delete?: unknown;
-  subscribe?: unknown;
-  /** Custom actions on one row, by name. */
-  detailActions: object;
-  /** Custom actions on the whole stream, by name. */
-  listActions: object;
+  create?: ActionTypes;
+  retrieve?: ActionTypes;
+  list?: ActionTypes;
+  update?: ActionTypes;
+  patch?: ActionTypes;
+  delete?: ActionTypes;
+  /** `key`: the field that has to be named, where it is neither "id" nor "pk". */
+  subscribe?: { filter: unknown; key?: string };
+  /** Actions of the project's own, by name. */
+  actions?: object;
 }
 
 /** A stream of which nothing is known. */
 export interface AnyStream {
   pk: any;
   row: any;
-  retrieve: any;
-  page: any;
-  filters: Record<string, any>;
-  create: any;
-  update: any;
-  patch: any;
-  delete: any;
-  subscribe: any;
-  detailActions: Record<string, { data?: any; result: any }>;
-  listActions: Record<string, { data?: any; result: any }>;
+  create: { data: any; result: any };
+  retrieve: { result: any };
+  list: { data: any; result: any };
+  update: { data: any; result: any };
+  patch: { data: any; result: any };
+  delete: { result: any };
+  subscribe: { filter: any };
+  actions: Record<string, { pk?: any; data?: any; result: any }>;
 }
 
-/** Streams by name. */
+/** Streams by name, of which nothing is known. */
 export type AnyApi = Record<string, AnyStream>;
+
+/** Types of streams by name, such as the `Api` that `manage.py channels_api_types` writes. */
+export type ApiTypes<Api> = { [Name in keyof Api]: StreamTypes };
 
 export type State = "connecting" | "open" | "waiting" | "closed";
 
@@ -83,10 +80,10 @@ export interface RequestOptions {
 }
 
 /** Opens a socket; `url` may be a path of this site: `wss:` is used under https. */
-export function connect<Api extends object = AnyApi>(url: string | URL, options?: ConnectOptions): Client<Api>;
+export function connect<Api extends ApiTypes<Api> = AnyApi>(url: string | URL, options?: ConnectOptions): Client<Api>;
 
 /** A socket that is opened again when it is lost, and all that goes over it. */
-export class Client<Api extends object = AnyApi> {
+export class Client<Api extends ApiTypes<Api> = AnyApi> {
   constructor(url: string | URL, options?: ConnectOptions);
 
   readonly url: string;
@@ -95,7 +92,7 @@ export class Client<Api extends object = AnyApi> {
   /** The code with which the socket was closed the last time; null before. */
   readonly closeCode: number | null;
 
-  stream<Name extends keyof Api & string>(name: Name): Stream<Api[Name] extends StreamTypes ? Api[Name] : AnyStream>;
+  stream<Name extends keyof Api & string>(name: Name): Stream<Api[Name]>;
 
   /** Follow a task that was begun elsewhere, such as over HTTP. */
   task<Result = any>(id: string): Task<Result>;
@@ -113,62 +110,61 @@ export class Client<Api extends object = AnyApi> {
   onFrame(listener: (direction: "in" | "out", text: string) => void): () => void;
 }
 
-type Offered<Types, Action extends string, Method> = Action extends keyof Types ? Method : never;
-type Data<Action> = Action extends { data: infer Given } ? { data: Given } : { data?: undefined };
-type Result<Action> = Action extends { result: infer Answer } ? Answer : any;
-type DetailFields<Types extends StreamTypes, Action> = { pk: Types["pk"] } & Data<Action> & RequestOptions;
-type ListFields<Action> = Data<Action> & RequestOptions;
+type DataOf<Action> = "data" extends keyof Action ? Action["data"] : undefined;
+type ResultOf<Action> = Action extends { result: infer Result } ? Result : never;
+type FieldsOf<Action> = Pick<Action, Exclude<keyof Action, "result">> & RequestOptions;
+// Only where nothing is required, the fields may be left out.
+type Arguments<Fields> = {} extends Fields ? [fields?: Fields] : [fields: Fields];
+
+interface StandardActions<Types extends StreamTypes> {
+  create(data: DataOf<Types["create"]>, options?: RequestOptions): Promise<ResultOf<Types["create"]>>;
+  retrieve(pk: Types["pk"], options?: RequestOptions): Promise<ResultOf<Types["retrieve"]>>;
+  /** The rows, or a page of them; filters, search, ordering and page are the keys of `filters`. */
+  list(filters?: DataOf<Types["list"]>, options?: RequestOptions): Promise<ResultOf<Types["list"]>>;
+  update(
+    pk: Types["pk"],
+    data: DataOf<Types["update"]>,
+    options?: RequestOptions,
+  ): Promise<ResultOf<Types["update"]>>;
+  /** Change only what `data` names. */
+  patch(
+    pk: Types["pk"],
+    data: DataOf<Types["patch"]>,
+    options?: RequestOptions,
+  ): Promise<ResultOf<Types["patch"]>>;
+  delete(pk: Types["pk"], options?: RequestOptions): Promise<void>;
+  /** A replica of the rows that is kept up to date. */
+  subscribe(
+    ...options: Arguments<SubscribeOptions<Types>>
+  ): Subscription<Types["row"], Types["pk"]>;
+}
+
+interface CustomActions<Actions> {
+  /** A custom action: `action("publish", { pk: 1 })`, `action("report", { data: {...} })`. */
+  action<Name extends keyof Actions & string>(
+    name: Name,
+    ...fields: Arguments<FieldsOf<Actions[Name]>>
+  ): Promise<ResultOf<Actions[Name]>>;
+  /** A custom action that begins a task. */
+  task<Name extends keyof Actions & string>(
+    name: Name,
+    ...fields: Arguments<FieldsOf<Actions[Name]>>
+  ): Task<ResultOf<Actions[Name]>>;
+}
+
+interface AnyAction {
+  readonly name: string;
+  /** Any action, also one that is not in the types: the reply as it came, whatever its status. */
+  request(action: string, fields?: { pk?: unknown; data?: unknown } & RequestOptions): Promise<Reply>;
+}
 
 /**
  * One stream. Each method sends a request; its promise resolves to the reply's data, or rejects with a
  * RequestError.
  */
-export class Stream<Types extends StreamTypes = AnyStream> {
-  readonly name: string;
-  create: Offered<Types, "create", (data: Types["create"], options?: RequestOptions) => Promise<Types["row"]>>;
-  retrieve: Offered<Types, "retrieve", (pk: Types["pk"], options?: RequestOptions) => Promise<Types["row"]>>;
-  list: Offered<Types, "page", (filters?: Types["filters"], options?: RequestOptions) => Promise<Types["page"]>>;
-  update: Offered<
-    Types,
-    "update",
-    (pk: Types["pk"], data: Types["update"], options?: RequestOptions) => Promise<Types["row"]>
-  >;
-  patch: Offered<
-    Types,
-    "patch",
-    (pk: Types["pk"], data: Types["patch"], options?: RequestOptions) => Promise<Types["row"]>
-  >;
-  delete: Offered<Types, "delete", (pk: Types["pk"], options?: RequestOptions) => Promise<void>>;
-
-  /** A custom action: `action("publish", { pk: 1 })`, `action("report", { data: {...} })`. */
-  action<Name extends keyof Types["detailActions"] & string>(
-    name: Name,
-    fields: DetailFields<Types, Types["detailActions"][Name]>,
-  ): Promise<Result<Types["detailActions"][Name]>>;
-  action<Name extends keyof Types["listActions"] & string>(
-    name: Name,
-    fields?: ListFields<Types["listActions"][Name]>,
-  ): Promise<Result<Types["listActions"][Name]>>;
-
-  /** A custom action that begins a task. */
-  task<Name extends keyof Types["detailActions"] & string>(
-    name: Name,
-    fields: DetailFields<Types, Types["detailActions"][Name]>,
-  ): Task<Result<Types["detailActions"][Name]>>;
-  task<Name extends keyof Types["listActions"] & string>(
-    name: Name,
-    fields?: ListFields<Types["listActions"][Name]>,
-  ): Task<Result<Types["listActions"][Name]>>;
-
-  subscribe: Offered<
-    Types,
-    "subscribe",
-    (options?: SubscribeOptions<Types>) => Subscription<Types["row"], Types["pk"]>
-  >;
-
-  /** Any action, also one that is not in the types: the reply as it came, whatever its status. */
-  request(action: string, fields?: { pk?: unknown; data?: unknown } & RequestOptions): Promise<Reply>;
-}
+export type Stream<Types extends StreamTypes = AnyStream> = AnyAction &
+  Pick<StandardActions<Types>, keyof StandardActions<Types> & keyof Types> &
+  ("actions" extends keyof Types ? CustomActions<Types["actions"]> : unknown);
 
 /** A reply: the payload of its frame. */
 export interface Reply<Data = any> {
@@ -193,18 +189,24 @@ export class RequestError extends Error {
 /** The connection was lost before the reply came: whether it was carried out is not known. */
 export class ConnectionLost extends RequestError {}
 
-export interface SubscribeOptions<Types extends StreamTypes = AnyStream> {
+type FilterOf<Subscribe> = Subscribe extends { filter: infer Filter } ? Filter : never;
+type KeyOption<Types extends StreamTypes, Field> = Field | ((row: Types["row"]) => Types["pk"]);
+
+export type SubscribeOptions<Types extends StreamTypes = AnyStream> = {
   /** One row instead of all. */
   pk?: Types["pk"];
   /** The keys that `list` takes. */
-  filter?: Types["filters"];
-  /** The field of a row that holds its key, or what tells it; "id" or "pk" unless said. */
-  key?: (keyof Types["row"] & string) | ((row: Types["row"]) => Types["pk"]);
+  filter?: FilterOf<Types["subscribe"]>;
   /** Called after each change of `rows`. */
   onChange?: (change: Change<Types["row"], Types["pk"]>) => void;
   /** Called where the server refuses or ends the subscription; it is over then. */
   onError?: (error: RequestError) => void;
-}
+} & (Types["subscribe"] extends { key: infer Field }
+  ? { /** The field of a row that holds its key, or what tells it. */ key: KeyOption<Types, Field> }
+  : {
+      /** The field of a row that holds its key, or what tells it; "id" or "pk" unless said. */
+      key?: KeyOption<Types, keyof Types["row"] & string>;
+    });
 
 /**
  * What happened to a replica: "snapshot" is its begin, "reset" where all of it is new because changes
