@@ -80,6 +80,19 @@ CHANNELS_API = {"EMBEDDED_WORKER": True}
 CELERY_BROKER_URL = "memory://"
 CELERY_RESULT_BACKEND = "cache+memory://"
 
+# As on a site with several processes: any ASGI server, a worker (`celery -A proj worker`), and
+# DEMO_REDIS_URL=redis://127.0.0.1:6379/0 for both.
+if redis_url := os.environ.get("DEMO_REDIS_URL"):
+    redis_host = {"address": redis_url, "socket_timeout": None}
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            "CONFIG": {"hosts": [redis_host]},
+        }
+    }
+    CHANNELS_API = {"LOG": redis_url}
+    CELERY_BROKER_URL = CELERY_RESULT_BACKEND = redis_url
+
 # Both doors, HTTP and the socket, ask the same classes. Everybody may do everything, so that the
 # demo can be tried without an account: a site of yours says something stricter here.
 REST_FRAMEWORK = {"DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"]}
