@@ -25,7 +25,7 @@ demo: .venv/with-demo ## start the demo and print its address; PORT=8000 unless 
 	.venv/bin/python demo/manage.py demo $(PORT)
 
 clean: ## remove everything that was installed or built here
-	rm -rf .venv .nox build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .nox build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis tests/browser/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

@@ -112,15 +112,21 @@ def newest(session: nox.Session) -> None:
     run_suite(session, TEST_DB="sqlite", TEST_LAYER="memory", TEST_PART="plain")
 
 
-@nox.session(python=[NEWEST], tags=["test"])
-def servers(session: nox.Session) -> None:
-    """The newest Python and Django, PostgreSQL, Redis: what starts servers or has a database."""
-    missing = missing_programs()
+def name_missing(session: nox.Session, *programs: str) -> list[str]:
+    """Which of these programs this machine lacks: said at the end, and an error in CI."""
+    missing = missing_programs(*programs)
     reason = f"what needs {' and '.join(missing)}; to install: {install_command(*missing)}"
     if missing and os.environ.get("CI") == "true":
         session.error(reason)
     if missing:
         say_at_the_end(reason)
+    return missing
+
+
+@nox.session(python=[NEWEST], tags=["test"])
+def servers(session: nox.Session) -> None:
+    """The newest Python and Django, PostgreSQL, Redis: what starts servers or has a database."""
+    missing = name_missing(session, "redis-server", "postgres", "rabbitmq-server", "curl")
     env = {
         "TEST_DB": "sqlite" if "postgres" in missing else "postgres",
         "TEST_LAYER": "memory" if "redis-server" in missing else "redis",
@@ -128,6 +134,14 @@ def servers(session: nox.Session) -> None:
     if env == {"TEST_DB": "sqlite", "TEST_LAYER": "memory"}:
         session.skip("neither is here, and without them there is nothing new in it")
     run_suite(session, **env, TEST_PART="servers")
+
+
+@nox.session(python=[NEWEST], tags=["test"])
+def browser(session: nox.Session) -> None:
+    """The newest Python and Django, Chromium, Node: the client, the debugger, the demo's page."""
+    name_missing(session, "redis-server", "chromium")
+    env = {"TEST_DB": "sqlite", "TEST_LAYER": "memory", "TEST_PART": "browser"}
+    run_suite(session, *dependencies("browser"), **env)
 
 
 @nox.session(python=[STEADY])

@@ -11,6 +11,7 @@ import shutil
 import signal
 import tempfile
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -106,24 +107,37 @@ ONCE = {
     "test_readme.py": "embedded",
     "test_each_rule_is_needed": "embedded",
 }
+#: Pages and Node: a part of its own, for it needs programs and packages that nothing else does.
+BROWSER = Path(__file__).parent / "browser"
 OF_DATABASES = {"db", "transactional_db", "django_db_setup"}
 
 
 def runs_in(part: str, item) -> bool:
-    """Whether a test belongs to a part of the suite: `embedded`, `plain`, `servers` or `all`.
+    """Whether a test belongs to a part: `embedded`, `plain`, `servers`, `browser` or `all`.
 
     What starts no server and asks for no database is the same everywhere, so it is left out where
-    the servers are; what serves sockets is left out of `plain`.
+    the servers are; what serves sockets is left out of `plain`. `browser` is a folder.
     """
+    if part == "all":
+        return True
+    if part == "browser" or BROWSER in item.path.parents:
+        return part == "browser" and BROWSER in item.path.parents
     fixtures = {*item.fixturenames}
     once = ONCE.get(item.path.name) or ONCE.get(item.originalname)
-    if part == "all" or once is not None:
-        return part in ("all", once)
+    if once is not None:
+        return part == once
     if part == "servers":
         return bool(item.get_closest_marker("django_db") or OF_DATABASES & fixtures)
     if "stacks" in fixtures and item.path.name not in FEW:
         return False
     return part == "embedded" or "app_server" not in fixtures
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Import nothing of the browser's tests elsewhere: their packages are not there."""
+    if collection_path == BROWSER and os.environ.get("TEST_PART", "all") not in ("all", "browser"):
+        return True
+    return None
 
 
 def pytest_collection_modifyitems(config, items) -> None:

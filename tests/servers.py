@@ -25,6 +25,7 @@ PACKAGES = {
     "postgres": "postgresql",
     "rabbitmq-server": "rabbitmq-server",
     "curl": "curl",
+    "chromium": "chromium",
 }
 
 
@@ -40,9 +41,9 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=by_version[-1]) if by_version else None
 
 
-def missing_programs() -> list[str]:
-    """Which of PACKAGES this machine lacks."""
-    return [program for program in PACKAGES if find_program(program) is None]
+def missing_programs(*programs: str) -> list[str]:
+    """Which of these this machine lacks."""
+    return [program for program in programs if find_program(program) is None]
 
 
 def install_command(*programs: str) -> str:
@@ -329,6 +330,8 @@ class RabbitServer(Server):
 class CeleryWorker(Server):
     """A worker of the tests' Celery app."""
 
+    #: What Celery calls `-A`.
+    application = "tests.app.celery_app"
     working_directory = ROOT
     # Cold: a warm shutdown would wait for tasks that wait for a test that is over.
     stop_signal = signal.SIGQUIT
@@ -344,7 +347,7 @@ class CeleryWorker(Server):
     def command(self) -> list[str]:
         options = ["-P", self.pool, "-c", "2", "--loglevel", "INFO", "-n", f"tests@{self.port}"]
         quiet = ["--without-gossip", "--without-mingle"]
-        app = ["-m", "celery", "-A", "tests.app.celery_app", "worker"]
+        app = ["-m", "celery", "-A", self.application, "worker"]
         return [sys.executable, *app, *options, *quiet, *self.arguments]
 
     def environment(self) -> dict[str, str]:
