@@ -1,0 +1,119 @@
+"""TypeScript types for the client, made of the schema document alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .typescript_names import Names, capitalized
+from .typescript_types import Types, block, comment, property_key, property_text
+
+HEAD = """\
+// Types of this project's streams, for the client of channels_api:
+//
+//     const api = connect<Api>("/ws/");
+//
+// Written by `manage.py channels_api_types`, which will write it anew: change the bindings instead.
+"""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One entry of `x-streams`, with the operations that belong to it.
+
+    `name` is what clients say, `type_name` the name of its interface.
+    """
+
+    name: str
+    type_name: str
+    about: Mapping[str, Any]
+    operations: tuple[Mapping[str, Any], ...]
+
+
+def to_typescript(schema: Mapping[str, Any]) -> str:
+    """The text of a TypeScript module that exports the types of a document of `make_schema()`.
+
+    `Api` is for `connect<Api>()`: the streams of the first socket. Further sockets have one each,
+    with the channel's name before it (`AdminApi`). Components keep their names, unless these are no
+    identifiers or taken.
+    """
+    names = Names()
+    # First of all: it is what pages import by name.
+    apis = {
+        channel: names.give("Api" if number == 0 else f"{capitalized(channel)}Api")
+        for number, channel in enumerate(schema["channels"])
+    }
+    components = schema.get("components", {}).get("schemas", {})
+    types = Types({name: names.give(name) for name in components})
+    streams = {channel: list(_streams(schema, channel, names)) for channel in apis}
+    parts = [HEAD]
+    for channel, api in apis.items():
+        parts.append(_api_text(schema["channels"][channel], api, streams[channel]))
+    for found in streams.values():
+        parts.extend(_stream_text(stream, types) for stream in found)
+    parts.extend(types.declaration(name, component) for name, component in components.items())
+    return "\n".join(parts)
+
+
+def _streams(schema: Mapping[str, Any], channel: str, names: Names) -> Iterator[Stream]:
+    for key, about in schema["x-streams"].items():
+        if about["channel"] == channel:
+            operations = tuple(_operations(schema, key))
+            # Streams that several sockets have stand under "<channel>.<stream>".
+            name = operations[0]["x-action"]["stream"] if operations else key
+            yield Stream(name, names.give(f"{capitalized(key)}Stream"), about, operations)
+
+
+def _operations(schema: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
+    for name, operation in schema["operations"].items():
+        action = operation.get("x-action")
+        if action is not None and name == f"{key}.{action['name']}":
+            yield operation
+
+
+def _api_text(channel: Mapping[str, Any], api: str, streams: list[Stream]) -> str:
+    about = comment(f"The streams of the socket at {channel.get('address')}.")
+    fields = [f"{property_key(stream.name)}: {stream.type_name};" for stream in streams]
+    return f"{about}export interface {api} {block(fields)}\n"
+
+
+def _stream_text(stream: Stream, types: Types) -> str:
+    about, pk = stream.about, types.text(stream.about["pk"])
+    row = types.text(about["row"]) if about["row"] is not None else "unknown"
+    fields = [f"pk: {pk};", f"row: {row};"]
+    custom = []
+    for operation in stream.operations:
+        action = operation["x-action"]
+        if not action["standard"]:
+            custom.append(_action_text(operation, types, pk=pk if action["detail"] else None))
+        elif action["name"] not in ("subscribe", "unsubscribe"):
+            fields.append(_action_text(operation, types))
+        elif action["name"] == "subscribe" and about["subscribable"] and not about["tasks"]:
+            fields.append(_subscribe_text(about, action, types))
+    if custom:
+        fields.append(f"actions: {block(custom)};")
+    described = comment(about.get("description"))
+    return f"{described}export interface {stream.type_name} {block(fields)}\n"
+
+
+def _action_text(operation: Mapping[str, Any], types: Types, *, pk: str | None = None) -> str:
+    action = operation["x-action"]
+    fields = [] if pk is None else [f"pk: {pk};"]
+    if action["data"] is not None:
+        # Without a schema nothing is known of it, not even whether there has to be any.
+        anything = action["data"] in ({}, True)
+        fields.append(property_text("data", types.text(action["data"]), required=not anything))
+    fields.append(f"result: {types.text(action['result'])};")
+    key = property_key(action["name"])
+    return f"{comment(operation.get('description'))}{key}: {block(fields)};"
+
+
+def _subscribe_text(about: Mapping[str, Any], action: Mapping[str, Any], types: Types) -> str:
+    data = action["data"] or {}
+    wanted = data.get("properties", {}).get("filter", {"type": "object"})
+    fields = [f"filter: {types.text(wanted)};"]
+    if about["key"] not in (None, "id", "pk"):
+        # The client has to be told: these two are what it looks for.
+        fields.append(f"key: {types.text({'const': about['key']})};")
+    return f"subscribe: {block(fields)};"
