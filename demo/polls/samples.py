@@ -16,6 +16,10 @@ POLLS = [
         "How do you keep pages up to date?",
         {"One WebSocket": 7, "Polling": 4, "Server-sent events": 2, "The reload button": 5},
     ),
+    (
+        "Where does your site run?",
+        {"On one machine": 6, "On a few": 4, "On many": 3, "On my laptop": 6},
+    ),
 ]
 
 

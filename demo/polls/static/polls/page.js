@@ -1,100 +1,119 @@
-// The page at /: lists the polls, subscribes to them, and shows every change as it is told.
+// The page at /: keeps a replica of the polls, and shows every change as it is told.
 
-import { Board, element } from "./cards.js";
-import { Replica } from "./replica.js";
+import { connect, RequestError } from "../channels_api/client.js";
+import { Board } from "./board.js";
+import { FieldErrors, FormDialog } from "./dialogs.js";
+import { $, count, setText } from "./dom.js";
+import { showFrames } from "./frames.js";
 import { Report } from "./report.js";
-import { Connection, RequestError } from "./socket.js";
 
-const FRAMES_KEPT = 100;
 const LONGEST_TEXT = 200;
+const SEARCH_PAUSE = 200; // milliseconds without a key, before what was typed is searched
 
-const $ = (id) => document.getElementById(id);
-
-const questions = new Replica();
-const choices = new Replica();
-const replicas = { questions, choices };
-let drawing = false;
-
-const actions = {
-  vote: (pk) => attempt(() => connection.request("choices", "vote", { pk })),
-  addChoice: (question, choice_text) =>
-    attempt(() => connection.request("choices", "create", { data: { question, choice_text } })),
-  rename: async (pk) => {
-    const question_text = await askForText(questions.rows.get(pk).question_text);
-    if (question_text === null) return;
-    await attempt(() => connection.request("questions", "patch", { pk, data: { question_text } }));
-  },
-  remove: async (pk) => {
-    if (!confirm(`Delete “${questions.rows.get(pk).question_text}” for everybody?`)) return;
-    await attempt(() => connection.request("questions", "delete", { pk }));
-  },
+const STATES = {
+  connecting: "Connecting",
+  open: "Live",
+  waiting: "Offline: reconnecting",
+  closed: "Closed by the server: reload the page",
 };
-if (document.body.dataset.user) {
-  actions.reset = (pk) => attempt(() => connection.request("questions", "reset", { pk }));
-}
-const board = new Board($("polls"), actions);
 
-const url = new URL("/ws/", location.href);
-url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-const connection = new Connection(url, { state: showState, open: begin, event: hear, frame: logFrame });
-const report = new Report(connection);
+const api = connect("/ws/");
+const dialogs = {
+  ask: new FormDialog($("ask")),
+  rename: new FormDialog($("rename")),
+  remove: new FormDialog($("remove")),
+};
 
-function begin() {
-  Object.keys(replicas).forEach(subscribe);
-  report.resume();
-}
+// A question's row holds its choices, but a vote changes the choice: only that stream tells of it.
+const choices = api.stream("choices").subscribe({ onChange: draw, onError: showError });
+// The subscription whose rows are shown, and the one that was asked for last.
+let questions = null;
+let wanted = null;
+let drawing = false;
 
 // Nothing is shown from the replies to our own changes: the events tell of them too, as they tell
 // everybody else, and in the order in which things happened.
-function hear(stream, event) {
-  replicas[stream].apply(event);
-  draw();
+const actions = {
+  vote: (pk) => attempt(() => api.stream("choices").action("vote", { pk })),
+  addChoice: (question, choice_text) =>
+    attempt(() => api.stream("choices").create({ question, choice_text })),
+  rename: (pk) => {
+    const { question_text } = questions.rows.get(pk);
+    dialogs.rename.open({ question_text }, (values) => api.stream("questions").patch(pk, values));
+  },
+  remove: (pk) => {
+    setText($("remove-question"), questions.rows.get(pk).question_text);
+    dialogs.remove.open({}, async () => {
+      await api.stream("questions").delete(pk);
+      // The button that opened the dialog goes with its poll, and the focus would be lost with it.
+      $("remove").addEventListener("close", () => $("polls").focus({ preventScroll: true }), { once: true });
+    });
+  },
+};
+if (document.body.dataset.user) {
+  actions.reset = (pk) => attempt(() => api.stream("questions").action("reset", { pk }));
 }
+const board = new Board($("polls"), actions);
 
-// A new connection: what was missed is told, or everything.
-async function subscribe(stream) {
-  const replica = replicas[stream];
-  await attempt(async () => {
-    // The events follow the reply: nothing else may wait for it.
-    replica.begin(await connection.request(stream, "subscribe", { data: replica.wish }));
-    draw();
+new Report(api);
+showFrames(api, $("frames").querySelector("ol"));
+api.onState(showState);
+showState(api.state);
+search("");
+
+// What was found before stays on the page until what is found now is here.
+function search(text) {
+  if (wanted !== questions) wanted.close();
+  const found = api.stream("api-questions").subscribe({
+    filter: text ? { search: text } : {},
+    onChange: () => {
+      if (questions !== found) {
+        questions?.close();
+        questions = found;
+      }
+      draw();
+    },
+    onError: showError,
   });
+  wanted = found;
 }
 
-async function addPoll(question_text, texts) {
-  const question = await connection.request("questions", "create", { data: { question_text } });
-  for (const choice_text of texts) {
-    await connection.request("choices", "create", { data: { question: question.id, choice_text } });
+async function ask({ question_text, choice_text }) {
+  const texts = [...new Set(choice_text.split("\n").map((line) => line.trim()).filter(Boolean))];
+  // Before anything is sent: a poll whose third choice is refused would stand there with two.
+  const errors = {};
+  if (!question_text.trim()) errors.question_text = ["What is the question?"];
+  if (!texts.length) errors.choice_text = ["A poll needs at least one choice."];
+  if (texts.some((text) => text.length > LONGEST_TEXT)) {
+    errors.choice_text = [`A choice has ${LONGEST_TEXT} characters at most.`];
   }
+  if (Object.keys(errors).length) throw new FieldErrors(errors);
+  const question = await api.stream("questions").create({ question_text });
+  for (const text of texts) if (!(await actions.addChoice(question.id, text))) return;
 }
 
 // Runs `work` and shows what is wrong with it, if anything is; tells whether it went well.
 async function attempt(work) {
   try {
     await work();
-    showFault("");
+    $("fault").hidden = true;
     return true;
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
-    showFault(error.message);
+    showError(error);
     return false;
   }
 }
 
-function showFault(text) {
-  $("fault").textContent = text;
-  $("fault").hidden = !text;
+function showError(error) {
+  setText($("fault"), Object.values(error.fields).flat().join(" ") || error.message);
+  $("fault").hidden = false;
 }
 
-function showState(name, code) {
-  const words = {
-    connecting: "Connecting",
-    open: "Live",
-    waiting: "Offline, trying again",
-    refused: `Closed by the server (${code}): reload the page`,
-  };
-  $("state").dataset.state = name;
-  $("state").textContent = words[name];
+function showState(state) {
+  $("state").dataset.state = state;
+  setText($("state"), STATES[state]);
+  $("offline").hidden = state !== "waiting";
 }
 
 // Once for all that happened since the last frame of the screen.
@@ -103,46 +122,22 @@ function draw() {
   drawing = true;
   requestAnimationFrame(() => {
     drawing = false;
-    board.show(questions.rows, choices.rows);
-    $("empty").hidden = !questions.loaded || questions.rows.size > 0;
+    if (questions && choices.state !== "pending") show(questions.rows, choices.rows);
   });
 }
 
-function logFrame(direction, text) {
-  $("frames").prepend(element("li", direction, text));
-  if ($("frames").children.length > FRAMES_KEPT) $("frames").lastElementChild.remove();
+function show(questionRows, choiceRows) {
+  board.show(questionRows, choiceRows);
+  const shown = [...choiceRows.values()].filter((choice) => questionRows.has(choice.question));
+  const votes = shown.reduce((sum, choice) => sum + choice.votes, 0);
+  setText($("totals"), `${count(questionRows.size, "poll")}, ${count(votes, "vote")}`);
+  setText($("empty"), $("search").value ? "No poll has these words." : "No polls yet. Ask the first question.");
+  $("empty").hidden = questionRows.size > 0;
 }
 
-// The text that the user made of it, or null if there is no change to make.
-function askForText(text) {
-  const dialog = $("rename");
-  const input = dialog.querySelector("input");
-  input.value = text;
-  dialog.returnValue = ""; // Escape leaves it as it was the last time
-  dialog.showModal();
-  input.select();
-  return new Promise((resolve) => {
-    dialog.onclose = () => {
-      const changed = dialog.returnValue === "save" && input.value !== text;
-      resolve(changed ? input.value : null);
-    };
-  });
-}
-
-$("cancel").addEventListener("click", () => $("rename").close());
-
-$("ask").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const form = event.target;
-  const { question_text, choices: lines } = Object.fromEntries(new FormData(form));
-  const texts = [...new Set(lines.split("\n").map((line) => line.trim()).filter(Boolean))];
-  // Before anything is sent: a poll whose third choice is refused would stand there with two.
-  if (!question_text.trim() || !texts.length || texts.some((text) => text.length > LONGEST_TEXT)) {
-    showFault(`A poll needs a question and a choice; a choice has ${LONGEST_TEXT} characters at most.`);
-    return;
-  }
-  const submit = form.querySelector("button");
-  submit.disabled = true;
-  if (await attempt(() => addPoll(question_text, texts))) form.reset();
-  submit.disabled = false;
+let typing;
+$("search").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => search($("search").value.trim()), SEARCH_PAUSE);
 });
+$("ask-open").addEventListener("click", () => dialogs.ask.open({}, ask));

@@ -1,71 +1,78 @@
-// The report: a task that takes seconds, its progress, its end, and how to cancel it.
+// The report: a task that takes seconds, its progress, its result, and how to cancel it.
 
-const $ = (id) => document.getElementById(id);
+import { RequestError } from "../channels_api/client.js";
+import { $, count, element, setText } from "./dom.js";
+
+const LEADERS_SHOWN = 10;
 
 export class Report {
-  #connection;
+  #questions;
   #task = null;
 
-  constructor(connection) {
-    this.#connection = connection;
-    $("report-start").addEventListener("click", () => this.#follow("questions", "report"));
+  constructor(api) {
+    this.#questions = api.stream("questions");
+    $("report-start").addEventListener("click", () => this.#start());
     $("report-cancel").addEventListener("click", () => this.#cancel());
   }
 
-  // A new connection: what was under way goes on, and so do we.
-  resume() {
-    if (this.#task) this.#follow("tasks", "subscribe", { pk: this.#task });
-  }
-
-  async #follow(stream, action, fields = {}) {
-    this.#show("Waiting for a worker", 0);
+  async #start() {
+    this.#task = this.#questions.task("report");
+    this.#begin();
     try {
-      const done = await this.#connection.task(stream, action, fields, (data) => this.#progress(data));
-      this.#end(sentence(done.result));
+      for await (const state of this.#task) this.#progress(state);
+      this.#showResult(await this.#task.result);
     } catch (error) {
-      if (error.status === 0 && this.#task) {
-        this.#show("Not connected: the report goes on without us");
-      } else {
-        this.#end(error.status === 410 ? "Cancelled." : error.message);
-      }
+      if (!(error instanceof RequestError)) throw error;
+      setText($("report-text"), error.status === 410 ? "Cancelled." : error.message);
+    } finally {
+      this.#run(false);
     }
-  }
-
-  #progress({ id, state, meta }) {
-    this.#task = id;
-    if (state === "PROGRESS") this.#show(`Counting, ${meta.current} of ${meta.total}`, meta.current / meta.total);
   }
 
   async #cancel() {
-    if (!this.#task) return;
+    $("report-cancel").disabled = true; // asked for once
     try {
-      await this.#connection.request("tasks", "delete", { pk: this.#task });
+      await this.#task.cancel();
     } catch (error) {
-      // 410 is how a task says that it is gone, and 400 that it has been faster.
-      if (![410, 400].includes(error.status)) this.#show(error.message);
+      // 400 is how a task says that it has been faster.
+      if (error.status !== 400) setText($("report-text"), error.message);
     }
   }
 
-  #show(text, share) {
-    $("report-text").textContent = text;
-    if (share !== undefined) $("report-progress").value = share;
+  #begin() {
+    $("report-progress").value = 0;
+    $("report-leaders").replaceChildren();
+    setText($("report-text"), "Waiting for a worker");
     this.#run(true);
   }
 
-  #end(text) {
-    this.#task = null;
-    $("report-text").textContent = text;
-    this.#run(false);
+  #progress({ state, meta }) {
+    if (state !== "PROGRESS") return;
+    const share = meta.current / meta.total;
+    $("report-progress").value = share;
+    setText($("report-text"), `Counting: ${Math.round(share * 100)} %`);
+  }
+
+  #showResult({ questions, choices, votes, leaders }) {
+    const time = new Date().toLocaleTimeString(undefined, { timeStyle: "short" });
+    const totals = [count(questions, "poll"), count(choices, "choice"), count(votes, "vote")];
+    setText($("report-text"), `Counted at ${time}: ${totals.join(", ")}.`);
+    const shown = leaders.slice(0, LEADERS_SHOWN);
+    $("report-leaders").replaceChildren(...shown.flatMap(leaderRow));
   }
 
   #run(running) {
-    $("report-start").disabled = running;
+    $("report-start").hidden = running;
     $("report-cancel").hidden = !running;
+    $("report-cancel").disabled = false;
     $("report-progress").hidden = !running;
+    // The button that was pressed is gone: the keyboard goes on from the one in its place.
+    if (document.activeElement === document.body) $(running ? "report-cancel" : "report-start").focus();
   }
 }
 
-function sentence({ questions, votes, leaders }) {
-  const ahead = leaders.map(({ question, choice, votes }) => `“${choice}” leads “${question}” with ${votes}`);
-  return `${questions} polls, ${votes} votes. ${ahead.join("; ")}.`;
+function leaderRow({ question, choice, votes }) {
+  const row = element("dd", "", votes ? choice : "Nobody has voted yet");
+  if (votes) row.append(element("span", "faint", count(votes, "vote")));
+  return [element("dt", "", question), row];
 }
