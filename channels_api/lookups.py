@@ -37,7 +37,7 @@ def wire_pk(value: Any) -> int | str:
 
 @functools.lru_cache(maxsize=1024)
 def _canonical(model: type[models.Model], lookup_field: str) -> Canonical:
-    field = _field(model, lookup_field)
+    field = model_field(model, lookup_field)
     if isinstance(field, models.IntegerField):
         return functools.partial(_integer, _range(field))
     if isinstance(field, models.UUIDField):
@@ -47,7 +47,8 @@ def _canonical(model: type[models.Model], lookup_field: str) -> Canonical:
     return functools.partial(_other, field)
 
 
-def _field(model: type[models.Model], lookup_field: str) -> Any:
+def model_field(model: type[models.Model], lookup_field: str) -> Any:
+    """The field that a lookup looks at, through relations; None for what is no field."""
     options = model._meta
     field: Any = options.pk
     try:

@@ -44,6 +44,10 @@ class BarePagination(BasePagination):
     def get_paginated_response(self, data: Any) -> Response:
         return Response(data)
 
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        page = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE}
+        return [{"name": "page", "required": False, "in": "query", "schema": page}]
+
     def _page_number(self, text: str) -> int:
         if text.isascii() and text.isdecimal() and len(text) < 11 and 0 < int(text) <= MAX_PAGE:
             return int(text)
