@@ -30,8 +30,9 @@ class Types:
     def declaration(self, name: str, schema: Schema) -> str:
         """A component as an exported type; an interface where it can be one."""
         about, text = comment(*_about(schema, name)), self.text(schema)
+        is_one = len(self._members(schema)) == 1
         # An interface is told by its name in messages, which is shorter than what is in it.
-        if text.startswith("{") and len(self._members(schema)) == 1:
+        if is_one and text.startswith("{") and text.endswith("}"):
             return f"{about}export interface {self._names[name]} {text}\n"
         return f"{about}export type {self._names[name]} = {text};\n"
 

@@ -1,0 +1,135 @@
+"""What `list` takes and answers: filters, search, ordering, pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from rest_framework.filters import SearchFilter
+
+from ..pagination import BarePagination
+from .draft7 import Schema, plain, to_draft7
+from .fields import Warn
+from .keys import lookup_schema
+
+# The first that fits: a subclass before its base.
+FORM_FIELDS: tuple[tuple[type[forms.Field], Schema], ...] = (
+    (forms.DecimalField, {"type": "number"}),
+    (forms.FloatField, {"type": "number"}),
+    (forms.IntegerField, {"type": "integer"}),
+    (forms.NullBooleanField, {"type": "boolean"}),
+    (forms.BooleanField, {"type": "boolean"}),
+    (forms.DateTimeField, {"type": "string", "format": "date-time"}),
+    (forms.DateField, {"type": "string", "format": "date"}),
+    (forms.TimeField, {"type": "string", "format": "time"}),
+    (forms.UUIDField, {"type": "string", "format": "uuid"}),
+)
+
+
+def filter_properties(view: Any, warn: Warn) -> dict[str, Schema]:
+    """The keys with which a list and a subscription can be narrowed."""
+    found: dict[str, Schema] = {}
+    for backend_class in view.filter_backends or ():
+        backend = backend_class()
+        try:
+            found |= _properties(backend, view)
+        except Exception as exc:  # noqa: BLE001 - the code of a project
+            warn(f"The filters of {_name(view)} can't be described: {exc!r}")
+    return found
+
+
+def page_properties(view: Any) -> dict[str, Schema]:
+    """The keys that choose a page."""
+    return _parameters(_paginator(view), view)
+
+
+def page_schema(view: Any, row: Schema) -> Schema:
+    """What a list answers: an array, or the paginator's envelope."""
+    rows: Schema = {"type": "array", "items": row}
+    return plain(to_draft7(_paginator(view).get_paginated_response_schema(rows)))  # type: ignore[no-any-return]
+
+
+def _paginator(view: Any) -> Any:
+    paginator = getattr(view, "paginator", None)
+    # Without a size it would show all rows, and then the library's own takes its place.
+    size = getattr(paginator, "default_limit", getattr(paginator, "page_size", True))
+    return BarePagination() if paginator is None or size is None else paginator
+
+
+def _properties(backend: Any, view: Any) -> dict[str, Schema]:
+    if hasattr(backend, "get_filterset"):
+        return _filterset_properties(backend, view)
+    if isinstance(backend, SearchFilter) and not backend.get_search_fields(view, view.request):
+        return {}
+    return _parameters(backend, view)
+
+
+def _parameters(source: Any, view: Any) -> dict[str, Schema]:
+    describe = getattr(source, "get_schema_operation_parameters", None)
+    found: list[Mapping[str, Any]] = [] if describe is None else describe(view)
+    return {each["name"]: plain(_parameter(each)) for each in found}
+
+
+def _parameter(parameter: Mapping[str, Any]) -> Schema:
+    schema = to_draft7(parameter.get("schema", {}))
+    description = parameter.get("description")
+    return {**schema, "description": str(description)} if description else schema
+
+
+def _filterset_properties(backend: Any, view: Any) -> dict[str, Schema]:
+    filterset = backend.get_filterset(view.request, view.get_queryset(), view)
+    if filterset is None:
+        return {}
+    found: dict[str, Schema] = {}
+    for name, field in filterset.form.fields.items():
+        found |= _form_field(name, field)
+    return plain(found)  # type: ignore[no-any-return]
+
+
+def _form_field(name: str, field: forms.Field) -> dict[str, Schema]:
+    suffixes = getattr(field.widget, "suffixes", None)
+    if suffixes and isinstance(field, forms.MultiValueField):
+        parts = zip(suffixes, field.fields, strict=False)
+        return {f"{name}_{suffix}": _with_notes(_form_type(each), field) for suffix, each in parts}
+    return {name: _with_notes(_form_type(field), field)}
+
+
+def _with_notes(schema: Schema, field: forms.Field) -> Schema:
+    notes: Mapping[str, Any] = {"title": field.label, "description": field.help_text}
+    return {**schema, **{key: str(text) for key, text in notes.items() if text}}
+
+
+def _form_type(field: forms.Field) -> Schema:
+    if isinstance(field, forms.ModelMultipleChoiceField):
+        return {"type": "array", "items": _row_key(field)}
+    if isinstance(field, forms.ModelChoiceField):
+        return _row_key(field)
+    if isinstance(field, forms.MultipleChoiceField):
+        return {"type": "array", "items": _choices(field)}
+    if isinstance(field, forms.ChoiceField):
+        return _choices(field)
+    for kind, schema in FORM_FIELDS:
+        if isinstance(field, kind):
+            return schema
+    return {"type": "string"}
+
+
+def _row_key(field: Any) -> Schema:
+    return lookup_schema(field.queryset.model, field.to_field_name or "pk")
+
+
+def _choices(field: Any) -> Schema:
+    labels = {value: label for value, label in field.choices if not _is_empty(value, label)}
+    if not labels:
+        return {"type": "string"}
+    # As the query has them: DRF's requests know text alone.
+    return {"enum": list(labels), "x-enum-labels": [str(label) for label in labels.values()]}
+
+
+def _is_empty(value: Any, label: Any) -> bool:
+    return value in ("", None) or isinstance(label, (list, tuple))
+
+
+def _name(view: Any) -> str:
+    return type(view).__name__

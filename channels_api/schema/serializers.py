@@ -1,0 +1,107 @@
+"""Serializers as JSON Schema: each is a component, once for each use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from rest_framework import serializers
+from rest_framework.fields import empty
+
+from .draft7 import Schema, plain
+from .fields import Fields, Use, Warn
+from .leaves import Leaves
+
+# What may stand in the name of a component.
+FORBIDDEN = re.compile(r"[^A-Za-z0-9._-]")
+
+
+class Components:
+    """The named schemas of a document."""
+
+    def __init__(self, leaves: Leaves, warn: Warn) -> None:
+        self.schemas: dict[str, Schema] = {}
+        self._fields = Fields(leaves, self.describe, warn)
+        self._owners: dict[str, type | None] = {}
+        self._warn = warn
+
+    def add(self, name: str, schema: Schema, suffix: str = "") -> Schema:
+        """Name a schema, and refer to it; a name that another one has gets a number."""
+        number, full = 1, f"{name}{suffix}"
+        while full in self.schemas and self.schemas[full] != schema:
+            number += 1
+            full = f"{name}{number}{suffix}"
+        self.schemas[full] = schema
+        return {"$ref": f"#/components/schemas/{full}"}
+
+    def describe(self, serializer: Any, use: Use) -> Schema:
+        """The schema of a serializer, by reference; {} and a warning where it can't be made."""
+        if isinstance(serializer, serializers.ListSerializer):
+            return {"type": "array", "items": self.describe(serializer.child, use)}
+        kind = type(serializer)
+        try:
+            schema = self._object(serializer, use)
+        except Exception as exc:  # noqa: BLE001 - the code of a project
+            self._warn(f"{kind.__name__} can't be described, and may be anything: {exc!r}")
+            return {}
+        return self.add(self._name(kind), schema, use.value)
+
+    def _name(self, kind: type) -> str:
+        base = FORBIDDEN.sub("_", kind.__name__.removesuffix("Serializer")) or "Serializer"
+        number, name = 1, base
+        while self._owners.setdefault(name, kind) is not kind:
+            number += 1
+            name = f"{base}{number}"
+        return name
+
+    def _object(self, serializer: Any, use: Use) -> Schema:
+        properties, required = {}, []
+        for name, field in _fields(serializer, use):
+            properties[name] = self._fields.map_field(field, use)
+            if (use is Use.ROW and _is_always_there(field)) or (
+                use is Use.INPUT and field.required
+            ):
+                required.append(name)
+        schema: Schema = {"type": "object", "properties": properties}
+        return plain({**schema, "required": required} if required else schema)  # type: ignore[no-any-return]
+
+
+def key_field(serializer: Any, model: Any) -> str | None:
+    """The field of a row that holds its primary key, if it is shown."""
+    sources = {"pk"} if model is None else {"pk", model._meta.pk.name, model._meta.pk.attname}
+    for name, field in _fields(serializer, Use.ROW):
+        if field.source in sources:
+            return name
+    return None
+
+
+def _fields(serializer: Any, use: Use) -> Iterator[tuple[str, Any]]:
+    for name, field in serializer.fields.items():
+        hidden = field.write_only if use is Use.ROW else field.read_only
+        if not hidden and not isinstance(field, serializers.HiddenField):
+            yield name, field
+
+
+def _is_always_there(field: Any) -> bool:
+    """Whether no row is without it: DRF leaves out what is not there and need not be."""
+    if field.required or field.allow_null or field.default is not empty:
+        return True
+    model = getattr(getattr(field.parent, "Meta", None), "model", None)
+    path = field.source.split(".")
+    if model is None or field.source == "*":
+        return True
+    for last, name in ((index == len(path) - 1, each) for index, each in enumerate(path)):
+        try:
+            relation = model._meta.get_field(name)
+        except FieldDoesNotExist:
+            return True  # a property, an annotation
+        if relation.one_to_one and not relation.concrete:
+            return False
+        if last or not relation.is_relation:
+            return True
+        if relation.null:
+            return False
+        model = relation.related_model
+    return True

@@ -1,0 +1,77 @@
+"""Where the project's sockets are: a walk through what `ASGI_APPLICATION` routes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from channels.routing import get_default_application
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from rest_framework.schemas.generators import EndpointEnumerator
+
+from ..connection import Streams
+from ..demultiplexer import WebsocketDemultiplexer
+
+# What middlewares call the application that they wrap.
+WRAPPED = ("inner", "application", "app")
+
+ADVICE = (
+    'Put YourDemultiplexer.as_asgi() into a route of its URLRouter, under "websocket" in the '
+    "ProtocolTypeRouter."
+)
+
+
+@dataclass(frozen=True)
+class Socket:
+    """A route with a demultiplexer: its path, as "/ws/{room}/", and its bindings by stream."""
+
+    address: str
+    parameters: tuple[str, ...]
+    streams: Streams
+
+
+def find_sockets() -> list[Socket]:
+    """The sockets in the order of their routes. Raises ImproperlyConfigured where there is none."""
+    name = getattr(settings, "ASGI_APPLICATION", None)
+    if not name:
+        raise ImproperlyConfigured(
+            "ASGI_APPLICATION is not set, so it is not known where the sockets are. Name the "
+            'application there: ASGI_APPLICATION = "proj.asgi.application", for example.'
+        )
+    try:
+        application = get_default_application()
+    except ImproperlyConfigured as exc:
+        raise ImproperlyConfigured(f"{exc} {exc.__context__ or ''}".strip()) from exc
+    found = list(_walk(application, "", ()))
+    if not found:
+        raise ImproperlyConfigured(
+            f"No WebsocketDemultiplexer was found in ASGI_APPLICATION ({name}), nor in the "
+            f"routers and middlewares below it. {ADVICE}"
+        )
+    return found
+
+
+def _walk(application: Any, pattern: str, above: tuple[Any, ...]) -> Iterator[Socket]:
+    if application is None or any(application is each for each in above):
+        return
+    above = (*above, application)
+    consumer = getattr(application, "consumer_class", None)
+    if consumer is not None:
+        if issubclass(consumer, WebsocketDemultiplexer):
+            yield _socket(consumer, pattern)
+        return
+    mapping = getattr(application, "application_mapping", None)
+    if isinstance(mapping, Mapping):
+        yield from _walk(mapping.get("websocket"), pattern, above)
+    for route in getattr(application, "routes", None) or ():
+        yield from _walk(route.callback, pattern + str(route.pattern), above)
+    for name in WRAPPED:
+        yield from _walk(getattr(application, name, None), pattern, above)
+
+
+def _socket(demultiplexer: type[WebsocketDemultiplexer], pattern: str) -> Socket:
+    address = EndpointEnumerator(patterns=[]).get_path_from_regex(pattern)
+    names = [part.partition("}")[0] for part in address.split("{")[1:]]
+    return Socket(address, tuple(names), demultiplexer.streams)
