@@ -1,0 +1,88 @@
+"""TypeScript's compiler on the types of the client: what it takes, what it refuses, and how."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.browser.node_tools import HERE, MODULES
+from tests.servers import ROOT
+
+COMPILER = MODULES / "typescript/bin/tsc"
+CLIENT = ROOT / "channels_api/static/channels_api"
+#: As strict as it can be.
+OPTIONS = {
+    "strict": True,
+    "exactOptionalPropertyTypes": True,
+    "noUncheckedIndexedAccess": True,
+    "noEmit": True,
+    "target": "es2022",
+    "lib": ["es2022", "dom"],
+    "types": [],
+}
+RESOLUTIONS = {
+    "bundler": {"module": "esnext", "moduleResolution": "bundler"},
+    "nodenext": {"module": "nodenext", "moduleResolution": "nodenext"},
+}
+
+
+@pytest.fixture
+def compile_files(node, tmp_path):
+    """A function that compiles a project with these files, by name, and returns what was printed.
+
+    It has the client as a package, as npm installs it.
+    """
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules/channels-api-client").symlink_to(CLIENT)
+
+    def run(resolution="bundler", **files):
+        for name, text in files.items():
+            (tmp_path / f"{name}.ts").write_text(text)
+        options = {**OPTIONS, **RESOLUTIONS[resolution]}
+        config = {"compilerOptions": options, "files": [f"{name}.ts" for name in files]}
+        (tmp_path / "tsconfig.json").write_text(json.dumps(config))
+        return node.run_node(COMPILER, "--pretty", "false", cwd=tmp_path).stdout
+
+    return run
+
+
+def read(name):
+    return (HERE / f"types/{name}.ts").read_text()
+
+
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+def test_good_uses_compile_and_each_wrong_one_is_refused(compile_files, resolution):
+    files = {name: read(name) for name in ("polls", "good", "wrong")}
+
+    assert compile_files(resolution, **files) == ""
+
+
+def test_messages_name_the_field_and_the_type_that_a_person_knows(compile_files):
+    use = """
+import { connect } from "channels-api-client";
+import type { Api } from "./polls.js";
+const api = connect<Api>("/ws/");
+api.stream("questions").create({ question_txt: "x" });
+api.stream("live-votes").create({});
+"""
+
+    lines = compile_files(polls=read("polls"), use=use).splitlines()
+    assert dict(line.split(": ", 1) for line in lines) == {
+        "use.ts(5,34)": "error TS2561: Object literal may only specify known properties, but "
+        "'question_txt' does not exist in type 'QuestionInput'. Did you mean to write "
+        "'question_text'?",
+        "use.ts(6,26)": "error TS2339: Property 'create' does not exist on type "
+        "'Stream<LiveVotesStream>'.",
+    }
+
+
+def test_npm_packs_the_client_its_types_and_what_says_what_it_is(node):
+    npm = Path(node.path).with_name("npm")
+    command = [npm, "pack", "--dry-run", "--json", "--offline"]
+    packed = subprocess.run(command, cwd=CLIENT, capture_output=True, text=True, timeout=40)
+
+    (package,) = json.loads(packed.stdout)
+    files = {file["path"] for file in package["files"]}
+    assert files == {"client.js", "client.d.ts", "package.json", "README.md"}
