@@ -1,0 +1,28 @@
+// What was typed for each action, kept for as long as the tab is: a reload loses nothing.
+
+const PREFIX = `channels-api:${location.pathname}:`;
+
+// { pk, text } as it was typed, also where it is no valid JSON; null for nothing.
+export function readDraft(action) {
+  try {
+    return JSON.parse(sessionStorage.getItem(PREFIX + action.fragment));
+  } catch {
+    return null; // storage may be refused, by the browser's settings
+  }
+}
+
+export function keepDraft(action, draft) {
+  try {
+    sessionStorage.setItem(PREFIX + action.fragment, JSON.stringify(draft));
+  } catch {
+    // Full, or refused: the page works without.
+  }
+}
+
+export function dropDraft(action) {
+  try {
+    sessionStorage.removeItem(PREFIX + action.fragment);
+  } catch {
+    // As above.
+  }
+}

@@ -1,0 +1,80 @@
+// The project's AsyncAPI document, as the page reads it: sockets, their streams, their actions.
+
+export class Schema {
+  #document;
+
+  constructor(document) {
+    this.#document = document;
+    this.title = document.info?.title ?? "Channels API";
+    this.sockets = Object.entries(document.channels ?? {}).map(([name, channel]) => this.#socket(name, channel));
+  }
+
+  // The component that a "$ref" points to; undefined for one that points nowhere.
+  resolve(ref) {
+    const path = ref.replace(/^#\//, "").split("/");
+    return path.reduce((found, key) => found?.[key.replaceAll("~1", "/").replaceAll("~0", "~")], this.#document);
+  }
+
+  // What `#questions/create` means, or `#socket/questions/create` of another socket than the first.
+  find(fragment) {
+    const parts = fragment.replace(/^#/, "").split("/").map(decode);
+    const [action, stream, name] = parts.reverse();
+    const socket = name === undefined ? this.sockets[0] : this.sockets.find((each) => each.name === name);
+    return socket?.actions.find((each) => each.stream.name === stream && each.name === action);
+  }
+
+  #socket(name, channel) {
+    const socket = { name, address: channel.address, streams: [], actions: [] };
+    for (const [id, operation] of Object.entries(this.#document.operations ?? {})) {
+      const called = operation["x-action"];
+      if (called && operation.channel?.$ref === `#/channels/${escape(name)}`) {
+        this.#add(socket, id, operation, called);
+      }
+    }
+    socket.tasks = socket.streams.find((stream) => stream.tasks)?.name;
+    return socket;
+  }
+
+  #add(socket, id, operation, called) {
+    let stream = socket.streams.find((each) => each.name === called.stream);
+    if (!stream) {
+      stream = { ...this.#stream(socket, called.stream), name: called.stream, actions: [] };
+      socket.streams.push(stream);
+    }
+    const words = { title: operation.title, description: operation.description ?? operation.summary };
+    const action = { ...called, ...words, id, stream, socket };
+    // A subscription may be to one row, and a row's actions are to one.
+    action.takesPk = called.detail || (called.standard && /subscribe$/.test(called.name));
+    action.fragment = fragmentOf(this.#isFirst(socket) ? [] : [socket.name], stream.name, called.name);
+    stream.actions.push(action);
+    socket.actions.push(action);
+  }
+
+  // Streams of other sockets than the first may have its socket's name before their own.
+  #stream(socket, name) {
+    const streams = this.#document["x-streams"] ?? {};
+    const found = [streams[name], streams[`${socket.name}.${name}`]];
+    return found.find((stream) => stream?.channel === socket.name) ?? found[0] ?? {};
+  }
+
+  #isFirst(socket) {
+    return socket.name === Object.keys(this.#document.channels)[0];
+  }
+}
+
+function fragmentOf(before, ...names) {
+  return `#${[...before, ...names].map(encodeURIComponent).join("/")}`;
+}
+
+function escape(name) {
+  return name.replaceAll("~", "~0").replaceAll("/", "~1");
+}
+
+// A fragment that was typed by hand may be no proper one.
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
