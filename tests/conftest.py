@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import pytest
 from asgiref.sync import SyncToAsync
 from django.db import connections
+from django.test import TransactionTestCase
 
 # Before anybody asks for the current Celery app, who would make another one in its place.
 from tests.app.celery_app import app as celery_app  # noqa: F401
+from tests.quick_flush import QuickFlush
 from tests.servers import AppServer, close_all
 from tests.tasks_stacks import Stacks
 
@@ -22,7 +24,11 @@ def django_db_setup(django_db_setup, django_db_blocker) -> Iterator[None]:
 
     PostgreSQL drops no database to which a thread of this process still holds a connection.
     """
-    yield
+    with django_db_blocker.unblock():
+        flush = QuickFlush()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: flush.teardown(case))
+        yield
     connection = connections["default"]
     if connection.vendor == "postgresql":
         with django_db_blocker.unblock(), connection._nodb_cursor() as cursor:  # noqa: SLF001

@@ -83,8 +83,8 @@ def postgres(name: str) -> dict:
         "PORT": os.environ.get("TEST_DB_PORT", ""),
         "USER": os.environ.get("TEST_DB_USER", ""),
         "OPTIONS": {
-            # The flush after a test locks every table. Where a transaction was left open, an error
-            # that says so is better than a suite that stands still.
+            # Where a transaction was left open, an error that says so is better than a suite that
+            # stands still.
             "options": "-c lock_timeout=20s -c idle_in_transaction_session_timeout=60s",
         },
     }
