@@ -11,6 +11,8 @@ urlpatterns = [
     path("", page, name="page"),
     path("api/", include(router.urls)),
     path("api-auth/", include("rest_framework.urls")),
+    # Answers with DEBUG only.
+    path("channels-api/", include("channels_api.urls")),
     path("admin/", admin.site.urls),
     # `runserver` does without; other ASGI servers know nothing of static files.
     *staticfiles_urlpatterns(),

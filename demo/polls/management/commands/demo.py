@@ -14,6 +14,7 @@ HOST = "127.0.0.1"
 BANNER = """
 The demo runs at     {address}/
     open it in two windows, vote in one and watch the other
+The debugger         {address}/channels-api/    every stream and action, to try out
 The same over HTTP   {address}/api/
 A task over HTTP     curl -i {address}/api/reports/    then the address in its Location
 The admin            {address}/admin/    log in as admin, password admin
