@@ -26,8 +26,12 @@ def django_db_setup(django_db_setup, django_db_blocker) -> Iterator[None]:
     """
     with django_db_blocker.unblock():
         flush = QuickFlush()
+
+    def teardown(case: TransactionTestCase) -> None:
+        flush.teardown(case)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: flush.teardown(case))
+        patch.setattr(TransactionTestCase, "_fixture_teardown", teardown)
         yield
     connection = connections["default"]
     if connection.vendor == "postgresql":
