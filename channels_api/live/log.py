@@ -53,11 +53,11 @@ class Change(NamedTuple):
 ANYTHING = Change(0, RESET)
 
 # What happened to rows, as operations by pk; or EVERY_ROW, which covers whatever comes later.
-Rows = dict["int | str", str]
-EVERY_ROW: Rows = {ANYTHING.pk: ANYTHING.operation}
+Operations = dict["int | str", str]
+EVERY_ROW: Operations = {ANYTHING.pk: ANYTHING.operation}
 
 
-def note(rows: Rows, change: Change, *, most: float) -> None:
+def note(rows: Operations, change: Change, *, most: float) -> None:
     """Add a change to what happened; of more than `most` rows it is anything."""
     if rows == EVERY_ROW:
         return

@@ -22,7 +22,7 @@ from ..layers.sender import get_sender
 from ..locks import new_lock
 from ..logs import log_sometimes
 from ..settings import settings
-from .log import Change, Hint, Position, Replay, Ring, Rows, Topic, make_replay
+from .log import Change, Hint, Operations, Position, Replay, Ring, Topic, make_replay
 from .redis_outbox import Batches, Outbox
 from .redis_scripts import APPEND, SINCE, TOP, Call
 
@@ -203,7 +203,7 @@ def _new_epoch() -> str:
     return uuid.uuid4().hex[:8]
 
 
-def _append(topic: Topic, rows: Rows) -> Call:
+def _append(topic: Topic, rows: Operations) -> Call:
     limit = settings.HISTORY_SIZE
     # Those before them would be trimmed at once.
     last = list(rows.items())[-limit:]
@@ -212,7 +212,7 @@ def _append(topic: Topic, rows: Rows) -> Call:
     return Call(APPEND, topic, [len(rows), limit, lifetime, *words])
 
 
-def _hints(topic: Topic, rows: Rows, top: Position) -> list[Hint]:
+def _hints(topic: Topic, rows: Operations, top: Position) -> list[Hint]:
     """One for each row, the last one having the number `top`; only that one if they are many."""
     first = top.seq - len(rows) + 1
     hints = [

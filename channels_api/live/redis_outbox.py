@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..locks import new_lock
-from .log import Change, Ring, Rows, Topic, note
+from .log import Change, Operations, Ring, Topic, note
 
 # Rows that wait, of all topics together. A topic that would have more is read anew as a whole.
 CAPACITY = 10_000
 
 # The rows of a topic and what happened to each, in the order of their first change; and whom to
 # ring when they are in the log.
-Batches = dict[tuple[Topic, Ring], Rows]
+Batches = dict[tuple[Topic, Ring], Operations]
 
 
 class Outbox:
