@@ -157,8 +157,8 @@ def test_no_text_of_the_project_ends_its_comment(key, text):
 
 def test_docstrings_end_no_comment_either():
     found = {"evil.run": operation("evil", "run", about="*/ evil();", method="GET", standard=False)}
-    streams = {"evil": stream(description="*/ evil();")}
-    text = to_typescript(document(found, streams, channels=("*/evil();",)))
+    streams = {"evil": stream("evil", description="*/ evil();")}
+    text = to_typescript(document(found, streams, channels=("ws", "*/evil();")))
 
     assert re.sub(r"/\*\*.*?\*/", "", text, flags=re.DOTALL).count("evil();") == 0
 
@@ -182,10 +182,10 @@ def test_names_of_components(names, expected):
 
 def test_names_of_streams_and_sockets():
     streams = {
-        "live-votes": stream(),
-        "live_votes": stream(),
-        "größe": stream("ws_room"),
-        "ws_room.live-votes": stream("ws_room"),
+        "live-votes": stream("live-votes"),
+        "live_votes": stream("live_votes"),
+        "größe": stream("größe", "ws_room"),
+        "ws_room.live-votes": stream("live-votes", "ws_room"),
     }
     components = {"LiveVotesStream": {"type": "object"}}
     text = to_typescript(document((), streams, components, channels=("ws", "ws_room")))

@@ -46,9 +46,10 @@ def operation(
     }
 
 
-def stream(channel="ws", **fields):
+def stream(name, channel="ws", **fields):
     return {
         "channel": channel,
+        "stream": name,
         "description": "",
         "model": None,
         "key": "id",
@@ -112,12 +113,18 @@ def polls():
         "questions", "retrieve", channel="admin", **{**read, "result": {"type": "string"}}
     )
     streams = {
-        "questions": stream(row=QUESTION, subscribable=True, description="What is asked."),
-        "live-votes": stream(
-            key="slug", pk={"type": "string"}, row={"type": "integer"}, subscribable=True
+        "questions": stream(
+            "questions", row=QUESTION, subscribable=True, description="What is asked."
         ),
-        "tasks": stream(key=None, pk={"type": "string"}, tasks=True),
-        "admin.questions": stream("admin", row={"type": "string"}),
+        "live-votes": stream(
+            "live-votes",
+            key="slug",
+            pk={"type": "string"},
+            row={"type": "integer"},
+            subscribable=True,
+        ),
+        "tasks": stream("tasks", key=None, pk={"type": "string"}, tasks=True),
+        "admin.questions": stream("questions", "admin", row={"type": "string"}),
     }
     return document(operations, streams, components(), channels=("ws", "admin"))
 

@@ -17,6 +17,9 @@ class DocumentCommand(BaseCommand):
     where the file holds something else.
     """
 
+    # Nothing of the project is used: what is not set up yet is no matter.
+    requires_system_checks = ()
+
     def add_arguments(self, parser: CommandParser) -> None:
         target = parser.add_mutually_exclusive_group()
         target.add_argument(
@@ -48,6 +51,6 @@ class DocumentCommand(BaseCommand):
         except FileNotFoundError as exc:
             raise CommandError(f"There is no file {path}.") from exc
         if found != text:
-            lines = (each.splitlines(keepends=True) for each in (found, text))
-            self.stderr.write("".join(unified_diff(*lines, str(path), "made now")))
+            old, new = found.splitlines(keepends=True), text.splitlines(keepends=True)
+            self.stderr.write("".join(unified_diff(old, new, str(path), "made now")))
             raise CommandError(f"{path} differs from what is made now: write it with --output.")

@@ -59,16 +59,17 @@ def to_typescript(schema: Mapping[str, Any]) -> str:
 def _streams(schema: Mapping[str, Any], channel: str, names: Names) -> Iterator[Stream]:
     for key, about in schema["x-streams"].items():
         if about["channel"] == channel:
-            operations = tuple(_operations(schema, key))
-            # Streams that several sockets have stand under "<channel>.<stream>".
-            name = operations[0]["x-action"]["stream"] if operations else key
-            yield Stream(name, names.give(f"{capitalized(key)}Stream"), about, operations)
+            operations = tuple(_operations(schema, about))
+            # The keys are told apart where several sockets have a stream of one name.
+            type_name = names.give(f"{capitalized(key)}Stream")
+            yield Stream(about["stream"], type_name, about, operations)
 
 
-def _operations(schema: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
-    for name, operation in schema["operations"].items():
+def _operations(schema: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    channel = {"$ref": f"#/channels/{about['channel']}"}
+    for operation in schema["operations"].values():
         action = operation.get("x-action")
-        if action is not None and name == f"{key}.{action['name']}":
+        if action and action["stream"] == about["stream"] and operation["channel"] == channel:
             yield operation
 
 
