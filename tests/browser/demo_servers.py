@@ -30,6 +30,8 @@ class DemoServer(AppServer):
             "DJANGO_SETTINGS_MODULE": "proj.settings",
             "DEMO_DATABASE": str(self.directory / "demo.sqlite3"),
             "DEMO_REDIS_URL": redis_url,
+            # Long enough to see it under way, and to cancel it.
+            "DEMO_REPORT_SECONDS": "3",
         }
 
     def command(self) -> list[str]:
