@@ -124,21 +124,20 @@ class Field {
     };
     const { body, note, error } = this.#parts;
     const help = helpText(described.schema);
-    const hint = help && element("p", { class: "field-help", id: `${id}-help` }, help);
-    const isNamed = !isItem && name !== title;
-    const about = [isNamed && element("code", {}, name), element("span", {}, summarise(described, resolve))];
+    const hint = element("p", { class: "field-help", id: `${id}-help` }, help);
+    const about = !isItem && [name !== title && element("code", {}, name), element("span", {}, summarise(described, resolve))];
     const head = element("div", { class: "field-head" }, this.#parts.title, this.#required(described, isItem), about, this.#nullBox(title));
     const tag = isFieldset ? "fieldset" : "div";
     this.element = element(tag, { class: "form-field", dataset: { kind: described.kind, name: path.join(".") } });
-    if (isRoot) this.element.append(error, hint || "", body, note);
-    else this.element.append(isFieldset ? element("legend", {}, head) : head, body, hint || "", note, error);
+    if (isRoot) this.element.append(error, hint, body, note);
+    else this.element.append(isFieldset ? element("legend", {}, head) : head, body, hint, note, error);
     if (isFieldset) this.element.tabIndex = -1;
-    this.#label({ id, path, title, isRoot, isFieldset, help });
+    this.#label({ id, path, title, isRoot, isFieldset });
   }
 
   // The controls, by their label and by what stands below them.
-  #label({ id, path, title, isRoot, isFieldset, help }) {
-    const described = [help && `${id}-help`, `${id}-note`, `${id}-error`].filter(Boolean).join(" ");
+  #label({ id, path, title, isRoot, isFieldset }) {
+    const described = `${id}-help ${id}-note ${id}-error`;
     for (const control of [this.#spare.element, this.#editor.element]) {
       if (!control.matches("input, select, textarea")) continue;
       control.name = path.join(".");
@@ -227,6 +226,7 @@ function joined(objects) {
 function helpText(schema) {
   const description = schema.description ?? "";
   const isSeen = !NO_PLACEHOLDER.has(schema.format) && typeof schema.default !== "object";
-  if (schema.default === undefined || schema.default === null || schema.default === "" || isSeen) return description;
-  return `${description} Default: ${JSON.stringify(schema.default)}`.trim();
+  if ([undefined, null, ""].includes(schema.default) || isSeen) return description;
+  const value = typeof schema.default === "string" ? schema.default : JSON.stringify(schema.default);
+  return `${description} Default: ${value}`.trim();
 }

@@ -15,7 +15,7 @@ class RowsEditor {
     this.options = options;
     this.isSet = options.required;
     const grow = () => this.#grow();
-    this.#add = element("button", { type: "button", class: "field-add", onclick: grow }, `Add to ${options.title}`);
+    this.#add = element("button", { type: "button", class: "plain field-add", onclick: grow }, `Add to ${options.title}`);
     this.element = element("div", { class: "field-list" }, this.#list, this.#add);
   }
 
@@ -35,7 +35,7 @@ class RowsEditor {
 
   append(row, ...content) {
     const remove = () => this.#remove(row);
-    row.remove = element("button", { type: "button", class: "field-remove", onclick: remove }, "✕");
+    row.remove = element("button", { type: "button", class: "plain field-remove", onclick: remove }, "✕");
     row.element = element("div", { class: "field-row" }, content, row.remove);
     this.rows.push(row);
     this.#list.append(row.element);

@@ -1,8 +1,9 @@
 // What a JSON Schema asks for, as one kind of field: references looked up, combinations merged.
 
 const TYPE_KINDS = { string: "text", integer: "number", number: "number", boolean: "choice", array: "array" };
+const GROUPS = new Set(["object", "array", "record"]);
 // A schema may hold itself; deeper than this it is edited as JSON.
-const MAX_LEVELS = 6;
+const MAX_LEVELS = 3;
 
 /**
  * `{kind, schema, nullable}`: `schema` is without references, and `kind` one of text, number, check,
@@ -11,7 +12,8 @@ const MAX_LEVELS = 6;
 export function describe(schema, resolve, { level = 0, required = false } = {}) {
   if (schema === null) return { kind: "nothing", schema: {}, nullable: false };
   const flat = flatten(schema, resolve);
-  const kind = level > MAX_LEVELS ? "json" : kindOf(flat, resolve);
+  const found = kindOf(flat, resolve);
+  const kind = level > MAX_LEVELS && GROUPS.has(found) ? "json" : found;
   const nullable = isNullable(flat);
   const isCheck = kind === "choice" && !flat.enum && required && !nullable;
   return { kind: isCheck ? "check" : kind, schema: flat, nullable };
