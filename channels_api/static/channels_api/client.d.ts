@@ -63,6 +63,11 @@ export interface ConnectOptions {
   maxQueued?: number;
   /** Requests that may wait for their replies; the others queue. 32 unless said. */
   maxInFlight?: number;
+  /**
+   * Milliseconds that a reply may take, and the opening of a socket; 60 000 unless said. Longer than
+   * the server's ACTION_TIMEOUT, or what it still works on is taken for lost.
+   */
+  timeout?: number;
   /** The name of the stream of tasks, by which a task is found again and cancelled; "tasks". */
   tasks?: string;
   /** Milliseconds: the first pause before another try is up to this long; 1000 unless said. */
