@@ -1,7 +1,9 @@
 """TypeScript's compiler on the types of the client: what it takes, what it refuses, and how."""
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,38 @@ api.stream("live-votes").create({});
         "use.ts(6,26)": "error TS2339: Property 'create' does not exist on type "
         "'Stream<LiveVotesStream>'.",
     }
+
+
+def write_types(settings, directory):
+    """What the command prints in a project, as a person starts it."""
+    command = [sys.executable, "-m", "django", "channels_api_types", "--settings", settings]
+    path = os.pathsep.join([str(ROOT), str(directory)])
+    env = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, cwd=directory, env=env, capture_output=True, timeout=40)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+def test_the_types_of_the_demo(compile_files):
+    api = write_types("proj.settings", ROOT / "demo")
+
+    assert compile_files(api=api, demo=read("demo")) == ""
+
+
+def test_the_types_of_many_streams(compile_files):
+    api = write_types("tests.types_settings", ROOT)
+    use = """
+import { connect } from "channels-api-client";
+import type { Api } from "./api.js";
+const api = connect<Api>("/ws/");
+api.stream("questions").create({ question_text: "x" }).then((row) => row.votes);
+// @ts-expect-error
+api.stream("questions-read-only").create({ question_text: "x" });
+// @ts-expect-error
+api.stream("documents").retrieve(5);
+"""
+
+    assert compile_files("nodenext", api=api, use=use) == ""
 
 
 def test_npm_packs_the_client_its_types_and_what_says_what_it_is(node):
