@@ -97,6 +97,6 @@ def test_code_is_in_blocks_that_run():
     """A block without a name, or with an unknown one, would be tested by nobody."""
     files = {caption for caption in readme.blocks() if caption.endswith(".py")}
     others = {"It prints", "These are the defaults", "Several processes"}
-    others |= {"For development", "In production"}
+    others |= {"For development", "In production", "In a page", "In a page with tasks"}
     assert readme.blocks().keys() - files == others
     assert readme.README.read_text().count(".. code-block::") == len(readme.blocks())

@@ -1,0 +1,56 @@
+"""What the README says of the client runs in a page of the quickstart's site."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import readme
+from tests.browser.node_tools import MODULES, Node
+from tests.test_readme import QuickstartServer
+
+CLIENT = readme.README.parent / "channels_api/static/channels_api/client.js"
+#: What a page has, and Node has not: the site that it comes from, and a WebSocket that says so.
+PAGE = """
+import {{ WebSocket }} from "{ws}";
+globalThis.location = new URL("{site}");
+globalThis.WebSocket = class extends WebSocket {{
+  constructor(url, protocols) {{
+    super(url, protocols, {{ origin: location.origin }});
+  }}
+}};
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The quickstart's project with the section on tasks, and its server."""
+    directory = tmp_path_factory.mktemp("quickstart")
+    readme.write_project(directory)
+    readme.write_tasks(directory)
+    for command in ["makemigrations", "polls"], ["migrate"]:
+        readme.run(directory, "manage.py", *command)
+    with QuickstartServer("daphne", directory) as server:
+        yield server
+
+
+def run(node: Node, site: QuickstartServer, directory: Path, caption: str) -> list[str]:
+    """Run a block as the module of a page; the lines that it printed."""
+    ws = MODULES / "ws/wrapper.mjs"
+    code = readme.blocks()[caption].replace("/static/channels_api/client.js", str(CLIENT))
+    (directory / "page.mjs").write_text(PAGE.format(ws=ws, site=site.http_url))
+    (directory / "script.mjs").write_text(f'import "./page.mjs";\n{code}\napi.close();\n')
+    done = node.run_node(directory / "script.mjs")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_page(node, site, tmp_path):
+    lines = run(node, site, tmp_path, "In a page")
+    assert lines[-1] == "400 { question_text: [ 'This field may not be blank.' ] }"
+    assert "question_text: 'What is new?', published: true" in " ".join(lines)
+
+
+def test_a_page_with_tasks(node, site, tmp_path):
+    lines = run(node, site, tmp_path, "In a page with tasks")
+    assert lines[0] == "PENDING undefined"
+    assert lines[-2:] == ["SUCCESS undefined", "{ why: 0, what: 0 }"]
