@@ -9,7 +9,7 @@ const TEMPORARY = new Set([429, 503, 504]);
 // What changes nothing may be sent twice, when it is not known whether it arrived.
 const READS = new Set(["retrieve", "list"]);
 // A subscription that comes back names the rows that it holds. With more of them, or more text, the
-// server would refuse that or send all of it anew anyway.
+// server would refuse that; where no rows are hidden it can do without.
 const MOST_HELD = 1000;
 const MOST_HELD_TEXT = 40_000;
 // Intervals without any frame after which a connection is taken for lost.
@@ -39,8 +39,8 @@ export class RequestError extends Error {
 
   get fields() {
     const fields = {};
-    for (const error of this.errors.filter(isObject)) {
-      for (const [field, found] of Object.entries(error)) {
+    for (const error of this.errors) {
+      for (const [field, found] of Object.entries(isObject(error) ? error : { non_field_errors: error })) {
         fields[field] = [...(fields[field] ?? []), ...sentences(found)];
       }
     }
@@ -81,8 +81,8 @@ export class Client {
       throw new TypeError('There is no WebSocket here: pass one, such as { WebSocket } of the package "ws".');
     }
     this.url = socketAddress(url);
-    globalThis.addEventListener?.("online", this.#online);
     this.#connect();
+    globalThis.addEventListener?.("online", this.#online);
   }
 
   get state() {
@@ -130,30 +130,33 @@ export class Client {
 
   // Sends a request as soon as it may be sent. `done(reply)` is called with its reply, `failed(error)`
   // where there will be none; `follow(payload)` with what comes after the reply: events, and later
-  // states of a task. Returns what forgets all of it.
-  _send({ stream, action, pk, data }, { done, failed, follow = null, first = false }) {
+  // states of a task. What is `first` goes before the others, and means something on this connection
+  // only. Returns what forgets all of it; a reply that comes nonetheless is for `late`.
+  _send({ stream, action, pk, data }, { done, failed, follow = null, late = () => {}, first = false }) {
     const id = ++this.#lastId;
     const payload = { action, request_id: id };
     if (pk !== undefined) payload.pk = pk;
     if (data !== undefined) payload.data = data;
-    const request = { id, text: JSON.stringify({ stream, payload }), safe: READS.has(action), done, failed, follow };
+    const text = JSON.stringify({ stream, payload });
+    const request = { id, text, safe: READS.has(action), first, done, failed, follow, late };
     const forget = () => this.#forget(request);
     if (this.#state === "closed") {
       failed(new ConnectionLost(`The connection is closed: ${action} was not sent.`));
     } else if (this.#queue.length >= this.#options.maxQueued && !first) {
       failed(new RequestError(`Too many requests wait: ${this.#options.maxQueued} may.`));
     } else {
-      this.#enqueue(request, first);
+      this.#enqueue(request);
       this.#sendMore();
     }
     return forget;
   }
 
   // `lasting.begin()` is called now, if there is a connection, and on each new one; `lasting.lost()`
-  // when it is lost; `lasting.ended(error)` when there will be none.
+  // when it is lost; `lasting.ended(error, code)` when there will be none.
   _keep(lasting) {
     if (this.#state === "closed") {
-      lasting.ended(new ConnectionLost("The connection is closed."));
+      // Later, as all else is told: whoever makes it does not have it yet.
+      queueMicrotask(() => lasting.ended(new ConnectionLost("The connection is closed.")));
       return;
     }
     this.#lasting.add(lasting);
@@ -178,6 +181,8 @@ export class Client {
     const { WebSocket, protocols } = this.#options;
     const socket = new WebSocket(this.url, [SUBPROTOCOL, ...protocols]);
     this.#socket = socket;
+    // A server that stands still takes connections and says nothing.
+    this.#timers.connect = setTimeout(() => this.#giveUp(), this.#options.timeout);
     this.#become("connecting");
     // Of a socket that was dropped nothing is heard any more.
     const current = (handler) => (event) => socket === this.#socket && handler(event);
@@ -189,9 +194,13 @@ export class Client {
   }
 
   #opened() {
-    this.#become("open");
+    clearTimeout(this.#timers.connect);
+    this.#heard = performance.now();
+    this.#state = "open";
     for (const lasting of [...this.#lasting]) lasting.begin();
     this.#sendMore();
+    // Not before: what listeners subscribe to has begun already, and must not begin twice.
+    if (this.#state === "open") this.#become("open");
   }
 
   #closed(code) {
@@ -205,7 +214,12 @@ export class Client {
     this.#wait(this._pause(this.#failures++));
   }
 
+  #giveUp() {
+    this.reconnect(this._pause(this.#failures++));
+  }
+
   #wait(pause) {
+    clearTimeout(this.#timers.connect);
     this.#timers.connect = setTimeout(() => this.#connect(), pause);
     this.#become("waiting");
   }
@@ -226,8 +240,9 @@ export class Client {
     this.#pending.clear();
     this.#followers.clear();
     lost.forEach((request) => clearTimeout(request.timer));
-    this.#queue.unshift(...lost.filter(({ safe }) => safe));
     for (const lasting of [...this.#lasting]) lasting.lost();
+    // An unsubscribe that waits would end another subscription: each connection names them anew.
+    this.#queue = [...lost.filter(({ safe }) => safe), ...this.#queue.filter(({ first }) => !first)];
     for (const { safe, failed } of lost) {
       if (!safe) failed(new ConnectionLost("The connection was lost before the reply came."));
     }
@@ -247,7 +262,7 @@ export class Client {
       clearTimeout(timer);
       failed(error);
     }
-    for (const lasting of [...this.#lasting]) lasting.ended(error);
+    for (const lasting of [...this.#lasting]) lasting.ended(error, code);
     this.#lasting.clear();
     this.#tell(this.#stateListeners, "closed", code);
   }
@@ -267,6 +282,7 @@ export class Client {
     this.#failures = 0; // not when it opens: a server that lets us in only to close would be asked nonstop
     this.#heard = performance.now();
     this.#tell(this.#frameListeners, "in", text);
+    if (this.#state !== "open") return; // a listener has closed or cut it
     const frame = JSON.parse(text);
     if ("ping" in frame) {
       this.#write(JSON.stringify({ pong: frame.ping }));
@@ -297,9 +313,8 @@ export class Client {
     return [...this.#pending.values()].sort((one, other) => byteLength(other.text) - byteLength(one.text))[0];
   }
 
-  #enqueue(request, first) {
-    const end = first ? this.#queue.findIndex((other) => !other.first) : -1;
-    request.first = first;
+  #enqueue(request) {
+    const end = request.first ? this.#queue.findIndex((other) => !other.first) : -1;
     this.#queue.splice(end < 0 ? this.#queue.length : end, 0, request);
   }
 
@@ -320,7 +335,9 @@ export class Client {
   #missed(request) {
     this.#settle(request);
     request.failed(new ConnectionLost(`No reply came within ${this.#options.timeout / 1000} seconds.`));
-    this.#sendMore();
+    // If nothing else came either since it was sent, it is the connection that is dead.
+    if (performance.now() - this.#heard >= this.#options.timeout) this.#giveUp();
+    else this.#sendMore();
   }
 
   #takeToken() {
@@ -341,7 +358,7 @@ export class Client {
     this.#queue = this.#queue.filter((other) => other !== request);
     this.#followers.delete(request.id);
     // Its reply still comes, and takes its place until then.
-    Object.assign(request, { done() {}, failed() {}, follow: null, safe: false });
+    Object.assign(request, { done: request.late, failed() {}, follow: null, safe: false });
   }
 
   #write(text) {
@@ -355,7 +372,7 @@ export class Client {
     clearTimeout(this.#timers.silence);
     const left = interval * 1000 * SILENT_INTERVALS - (performance.now() - this.#heard);
     if (left > 0) this.#timers.silence = setTimeout(() => this.#listen(interval), left);
-    else this.reconnect(this._pause(this.#failures++));
+    else this.#giveUp();
   }
 
   #tell(listeners, ...values) {
@@ -412,7 +429,7 @@ export class Stream {
   request(action, { pk, data, signal } = {}) {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
-      let forget;
+      let forget = () => {};
       const abort = () => {
         forget();
         reject(signal.reason);
@@ -432,6 +449,7 @@ export class Subscription {
   #client;
   #stream;
   #options;
+  #asked;
   #rows = new Map();
   #position = null;
   #state = "pending";
@@ -447,6 +465,8 @@ export class Subscription {
     this.#client = client;
     this.#stream = stream;
     this.#options = options;
+    // As it is now: a filter that is changed later would not be that of the rows that are held.
+    this.#asked = JSON.parse(JSON.stringify({ pk: options.pk, filter: options.filter }));
     // Who hears of errors need not wait for `ready` as well.
     if (options.onError) optional(this.#ready);
     this.#client._keep(this);
@@ -478,7 +498,8 @@ export class Subscription {
   // Called by the client
 
   begin() {
-    const { pk, filter } = this.#options;
+    this.#forget(); // one that is on its way still
+    const { pk, filter } = this.#asked;
     const data = { action: "*", ...(filter && { filter }), ...this.#wish() };
     this.#n = 0;
     this.#forget = this.#client._send(
@@ -488,6 +509,8 @@ export class Subscription {
         done: (reply) => this.#begun(reply),
         failed: () => this.#tryAgain(),
         follow: (event) => this.#hear(event),
+        // It was closed meanwhile, and the server would tell of changes for ever.
+        late: ({ data }) => data && this.#leave(data.subscription),
       },
     );
   }
@@ -499,15 +522,17 @@ export class Subscription {
     if (this.#state === "live") this.#state = "stale";
   }
 
-  ended(error) {
-    this.#fail(error);
+  ended(error, code) {
+    if (code === 1000) this.close(); // who closes the client need not be told
+    else this.#fail(error);
   }
 
   // Where it stands, so that the server tells what it missed; or that it needs all rows.
   #wish() {
+    if (!this.#position) return { snapshot: true };
     const have = [...this.#rows.keys()];
     const short = have.length <= MOST_HELD && JSON.stringify(have).length <= MOST_HELD_TEXT;
-    return this.#position && short ? { since: this.#position, have } : { snapshot: true };
+    return { since: this.#position, ...(short && { have }) };
   }
 
   #begun(reply) {
@@ -522,16 +547,18 @@ export class Subscription {
     this.#state = "live";
     if (!recovered && !this.#replace(snapshot)) return;
     this.#position = { epoch, seq };
+    this.#ready.resolve(this); // before a listener may close it
     this.#changed(recovered ? { type: "resume" } : { type: isFirst ? "snapshot" : "reset", reason });
-    this.#ready.resolve(this);
   }
 
   #refused(reply) {
-    if (TEMPORARY.has(reply.response_status)) {
+    const { response_status: status } = reply;
+    // What went well before is no fault of the binding's: its database may be away.
+    if (TEMPORARY.has(status) || (status === 500 && this.#position)) {
       this.#tryAgain();
       return;
     }
-    const gone = reply.response_status === 404 && this.#options.pk !== undefined;
+    const gone = status === 404 && this.#asked.pk !== undefined;
     // The row that was watched has been deleted meanwhile, or is hidden now.
     if (gone) for (const pk of [...this.#rows.keys()]) this.#delete(pk);
     this.#fail(refusal(reply));
@@ -582,7 +609,8 @@ export class Subscription {
       this.#fail(new RequestError('The rows have no "id" and no "pk": say which field is their key, as `key`.'));
       return false;
     }
-    this.#rows = new Map(keyed);
+    this.#rows.clear(); // the same map for ever, for whoever has it
+    for (const [key, row] of keyed) this.#rows.set(key, row);
     return true;
   }
 
@@ -610,11 +638,13 @@ export class Subscription {
 
   #unsubscribe() {
     this.#forget();
-    if (this.#name !== null) {
-      const data = { subscription: this.#name };
-      this.#client._send({ stream: this.#stream, action: "unsubscribe", data }, { first: true, done() {}, failed() {} });
-    }
+    if (this.#name !== null) this.#leave(this.#name);
     this.#name = null;
+  }
+
+  #leave(subscription) {
+    const request = { stream: this.#stream, action: "unsubscribe", data: { subscription } };
+    this.#client._send(request, { first: true, done() {}, failed() {} });
   }
 
   #fail(error) {
@@ -634,10 +664,8 @@ export class Subscription {
 
 export class Task {
   #client;
-  #request;
   #id;
   #state = null;
-  #asked = false;
   // The newest state, and a promise of the next: a chain along which each iterator walks by itself.
   #latest = link(null);
   #result = optional(deferred());
@@ -648,9 +676,9 @@ export class Task {
 
   constructor(client, { request = null, id = null }) {
     this.#client = client;
-    this.#request = request;
     this.#id = id;
     this.#client._keep(this);
+    if (request) this.#ask(request);
   }
 
   get id() {
@@ -680,11 +708,9 @@ export class Task {
   // Called by the client
 
   begin() {
-    if (this.#id !== null) {
-      this.#ask({ stream: this.#client._tasks.name, action: "subscribe", pk: this.#id });
-    } else if (!this.#asked) {
-      this.#ask(this.#request);
-    } // else it waits to be sent still
+    if (this.#id === null) return; // what begins it was sent, or waits to be
+    this.#forget();
+    this.#ask({ stream: this.#client._tasks.name, action: "subscribe", pk: this.#id });
   }
 
   lost() {
@@ -698,7 +724,6 @@ export class Task {
   }
 
   #ask(request) {
-    this.#asked = true;
     const hear = (reply) => this.#hear(reply);
     const failed = (error) => this.#failed(error);
     this.#forget = this.#client._send(request, { first: this.#id !== null, done: hear, failed, follow: hear });
@@ -717,7 +742,7 @@ export class Task {
     if (response_status === 202) return;
     this.#latest.next.resolve(null);
     if (response_status < 400) this.#result.resolve(data.result);
-    else this.#result.reject(refusal(reply));
+    else this.#result.reject(refusal(reply, ENDS.get(data.state)));
     this.#end();
   }
 
@@ -730,7 +755,9 @@ export class Task {
 
   // What has begun goes on, although it can't be asked for just now.
   #failed(error) {
-    if (this.#id === null || !TEMPORARY.has(error.status)) {
+    // Without a status there was no reply.
+    const mayPass = TEMPORARY.has(error.status) || error.status === 500 || error.status === 0;
+    if (this.#id === null || !mayPass) {
       this.#fail(error);
       return;
     }
@@ -754,8 +781,13 @@ export class Task {
   }
 }
 
-// States that a task does not leave.
-const ENDS = new Set(["SUCCESS", "FAILURE", "REVOKED"]);
+// States that a task does not leave, and what is said of them where the server does not.
+const ENDS = new Map([
+  ["SUCCESS", ""],
+  ["FAILURE", "The task failed."],
+  ["REVOKED", "The task was cancelled."],
+  ["IGNORED", "The task has left no result."],
+]);
 
 function isTask({ data, response_status }) {
   const hasState = isObject(data) && typeof data.id === "string" && typeof data.state === "string";
@@ -803,9 +835,9 @@ function socketAddress(url) {
   return address.href;
 }
 
-function refusal({ response_status, errors }) {
+function refusal({ response_status, errors }, otherwise = `The server answered ${response_status}.`) {
   const message = errors.flatMap((error) => sentences(error)).join(" ");
-  return new RequestError(message || `The server answered ${response_status}.`, response_status, errors);
+  return new RequestError(message || otherwise, response_status, errors);
 }
 
 function ending(reason) {
