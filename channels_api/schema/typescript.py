@@ -83,19 +83,34 @@ def _stream_text(stream: Stream, types: Types) -> str:
     about, pk = stream.about, types.text(stream.about["pk"])
     row = types.text(about["row"]) if about["row"] is not None else "unknown"
     fields = [f"pk: {pk};", f"row: {row};"]
-    custom = []
-    for operation in stream.operations:
-        action = operation["x-action"]
-        if not action["standard"]:
-            custom.append(_action_text(operation, types, pk=pk if action["detail"] else None))
-        elif action["name"] not in ("subscribe", "unsubscribe"):
-            fields.append(_action_text(operation, types))
-        elif action["name"] == "subscribe" and about["subscribable"] and not about["tasks"]:
-            fields.append(_subscribe_text(about, action, types))
+    fields.extend(_standard_texts(stream, types))
+    custom = [
+        _action_text(operation, types, pk=pk if operation["x-action"]["detail"] else None)
+        for operation in stream.operations
+        if not operation["x-action"]["standard"]
+    ]
     if custom:
         fields.append(f"actions: {block(custom)};")
     described = comment(about.get("description"))
     return f"{described}export interface {stream.type_name} {block(fields)}\n"
+
+
+def _standard_texts(stream: Stream, types: Types) -> Iterator[str]:
+    for operation in stream.operations:
+        action = operation["x-action"]
+        if action["standard"] and _is_offered(action["name"], stream.about):
+            if action["name"] == "subscribe":
+                yield _subscribe_text(stream.about, action, types)
+            else:
+                yield _action_text(operation, types)
+
+
+def _is_offered(name: str, about: Mapping[str, Any]) -> bool:
+    """Whether a standard action is a method of the client's stream."""
+    if name == "subscribe":
+        return bool(about["subscribable"])
+    # Tasks are cancelled by `api.task(id)`: 410 answers a delete that went well, and is a refusal.
+    return name != "unsubscribe" and not (name == "delete" and about["tasks"])
 
 
 def _action_text(operation: Mapping[str, Any], types: Types, *, pk: str | None = None) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,18 @@ api.stream("documents").retrieve(5);
 """
 
     assert compile_files("nodenext", api=api, use=use) == ""
+
+
+def test_what_the_types_export_is_there(node):
+    names = (
+        f"console.log(Object.keys(await import({json.dumps(str(CLIENT / 'client.js'))})).join())"
+    )
+    exported = node.run_node("--input-type=module", "--eval", names).stdout.strip().split(",")
+
+    declared = (CLIENT / "client.d.ts").read_text()
+    wanted = re.findall(r"^export (?:class|function|const) (\w+)", declared, re.MULTILINE)
+    assert "connect" in wanted
+    assert set(wanted) <= set(exported)
 
 
 def test_npm_packs_the_client_its_types_and_what_says_what_it_is(node):

@@ -117,7 +117,7 @@ export class Client<Api extends ApiTypes<Api> = AnyApi> {
 
 type DataOf<Action> = "data" extends keyof Action ? Action["data"] : undefined;
 type ResultOf<Action> = Action extends { result: infer Result } ? Result : never;
-type FieldsOf<Action> = Pick<Action, Exclude<keyof Action, "result">> & RequestOptions;
+type FieldsOf<Action> = Pick<Action, Exclude<keyof Action, "result">>;
 // Only where nothing is required, the fields may be left out.
 type Arguments<Fields> = {} extends Fields ? [fields?: Fields] : [fields: Fields];
 
@@ -148,7 +148,7 @@ interface CustomActions<Actions> {
   /** A custom action: `action("publish", { pk: 1 })`, `action("report", { data: {...} })`. */
   action<Name extends keyof Actions & string>(
     name: Name,
-    ...fields: Arguments<FieldsOf<Actions[Name]>>
+    ...fields: Arguments<FieldsOf<Actions[Name]> & RequestOptions>
   ): Promise<ResultOf<Actions[Name]>>;
   /** A custom action that begins a task. */
   task<Name extends keyof Actions & string>(
@@ -228,6 +228,7 @@ export type Change<Row = any, Pk = Key> =
  * was, or is sent anew.
  */
 export class Subscription<Row = any, Pk = Key> {
+  private constructor();
   /** The rows by their keys: those of the snapshot in its order, then those that came later. */
   readonly rows: ReadonlyMap<Pk, Row>;
   /** "pending" until the first snapshot is here; "live"; "stale" while offline; "closed". */
@@ -246,6 +247,8 @@ export interface TaskState<Result = any> {
   state: string;
   meta?: any;
   result?: Result;
+  /** Nothing was heard of it since then: its worker may be gone. */
+  since?: string;
 }
 
 /**
@@ -254,6 +257,7 @@ export interface TaskState<Result = any> {
  * After a lost connection it goes on, where the server has a stream of tasks.
  */
 export class Task<Result = any> implements AsyncIterable<TaskState<Result>> {
+  private constructor();
   /** The id by which it can be found again; null before the first reply. */
   readonly id: string | null;
   /** The last state that was told. */

@@ -102,9 +102,6 @@ export interface TasksStream {
   retrieve: {
     result: unknown;
   };
-  delete: {
-    result: unknown;
-  };
 }
 
 export interface AdminQuestionsStream {

@@ -25,6 +25,8 @@ votes.action("publish", { pk: 1 });
 // @ts-expect-error
 tasks.subscribe({ pk: "x" });
 // @ts-expect-error
+tasks.delete("x");
+// @ts-expect-error
 connect<{ questions: { rows: string } }>("/ws/");
 
 // Rows to be written.
@@ -78,6 +80,8 @@ questions.action("report", {});
 questions.action("report", { data: { yaer: 2024 } });
 // @ts-expect-error
 questions.task("report", { data: { year: "2024" } });
+// @ts-expect-error
+questions.task("report", { data: { year: 2024 }, signal: new AbortController().signal });
 
 // Filters and subscriptions.
 // @ts-expect-error
