@@ -1,4 +1,4 @@
-"""The debugger: `path("channels-api/", include("channels_api.urls"))`. It answers with DEBUG only."""
+"""The debugger, with DEBUG: `path("channels-api/", include("channels_api.urls"))`."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -62,18 +63,18 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 @debug_only
-def schema(request: HttpRequest) -> HttpResponse:
+def schema(_request: HttpRequest) -> HttpResponse:
     """The project's AsyncAPI document; `{"error": ...}` with 500 where it can't be made."""
     try:
-        return JsonResponse(_schema())
+        return JsonResponse(cached_schema())
     except Exception as exc:
         logger.exception("The schema can't be made")
         return JsonResponse({"error": f"{type(exc).__name__}: {exc}"}, status=500)
 
 
 @cache
-def _schema() -> dict[str, Any]:
-    # Once: the streams of a process do not change. A failure is not kept.
+def cached_schema() -> dict[str, Any]:
+    """The schema, made once: the streams of a process do not change. A failure is not kept."""
     return make_schema()
 
 
@@ -88,7 +89,7 @@ def _login_url(request: HttpRequest) -> str | None:
     try:
         url = resolve_url(django_settings.LOGIN_URL)
         if url.startswith("/"):
-            resolve(url.removeprefix(get_script_prefix().rstrip("/")))
+            resolve(urlsplit(url).path.removeprefix(get_script_prefix().rstrip("/")))
     except (NoReverseMatch, Resolver404):
         return None
     query = urlencode({"next": request.path})

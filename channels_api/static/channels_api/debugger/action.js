@@ -59,7 +59,10 @@ export class ActionPanel {
     const exchange = { request, ...(await this.#handlers.send(request)) };
     this.#exchanges.set(fragment, exchange);
     // Somebody may have gone on to another action while this one was under way.
-    if (reply === this.#reply) this.#showExchange();
+    if (reply !== this.#reply) return;
+    this.#showExchange();
+    // Here alone: it moves the focus to what is wrong, which on the way through the list it may not.
+    this.#editor?.showErrors(exchange.reply.errors);
   }
 
   // The request as it stands; null where the JSON can't be read, which is said.
@@ -103,7 +106,6 @@ export class ActionPanel {
     this.#reply.setAttribute("aria-busy", "false");
     if (!exchange) return;
     this.#reply.replaceChildren(...showReply(exchange));
-    this.#editor?.showErrors(exchange.reply.errors);
   }
 
   #head() {

@@ -109,7 +109,7 @@ export class Editor {
 
   #showFault(fault) {
     this.#fault.hidden = !fault;
-    this.#fault.textContent = fault ? `This is no JSON: ${fault}` : "";
+    this.#fault.textContent = fault ? `Not valid JSON: ${fault}` : "";
     this.#text.setAttribute("aria-invalid", String(Boolean(fault)));
     // Else a change in the form would overwrite text that can't be read yet.
     if (this.#formBox) this.#formBox.inert = Boolean(fault);

@@ -118,11 +118,12 @@ function select(id, label, options) {
 }
 
 function read(direction, text) {
-  const entry = { direction, text, time: new Date(), stream: "", action: "", status: undefined, isPing: false };
+  const entry = { direction, text, time: new Date(), stream: "", action: "", preview: text, isPing: false };
   try {
     const { stream, payload, ...rest } = JSON.parse(text);
-    entry.isPing = "ping" in rest || "pong" in rest;
-    return { ...entry, stream: stream ?? "", action: payload?.action ?? "", status: payload?.response_status };
+    if (!payload) return { ...entry, isPing: "ping" in rest || "pong" in rest };
+    const { action, response_status: status } = payload;
+    return { ...entry, stream: stream ?? "", action: action ?? "", status, preview: preview(payload) };
   } catch {
     return entry; // what is no frame is shown all the same
   }
@@ -130,6 +131,7 @@ function read(direction, text) {
 
 function row(entry) {
   const { direction, time, stream, action, status, text } = entry;
+  const sent = direction === "out";
   const details = element(
     "details",
     { class: direction },
@@ -137,12 +139,12 @@ function row(entry) {
       "summary",
       {},
       element("time", { datetime: time.toISOString(), text: clock(time) }),
-      element("span", { class: "arrow", "aria-hidden": "true", text: direction === "out" ? "↑" : "↓" }),
-      element("span", { class: "hidden-text", text: direction === "out" ? "sent" : "received" }),
+      element("span", { class: "arrow", "aria-hidden": "true", text: sent ? "↑" : "↓" }),
+      element("span", { class: "hidden-text", text: sent ? "sent" : "received" }),
       element("span", { class: "stream", text: stream }),
-      element("span", { class: "name", text: action ?? "" }),
+      element("span", { class: "name", text: action }),
       status === undefined ? null : statusBadge(status),
-      element("span", { class: "preview", text: preview(text) }),
+      element("span", { class: "preview", text: entry.preview }),
     ),
   );
   details.addEventListener("toggle", () => open(details, text), { once: true });
@@ -154,7 +156,9 @@ function open(details, text) {
   details.append(prettyJson(text, "The frame"));
 }
 
-function preview(text) {
+// What the other columns do not say.
+function preview({ action, response_status, request_id, errors, ...rest }) {
+  const text = JSON.stringify(errors?.length ? errors : response_status ? rest.data : rest);
   return text.length > LONGEST_PREVIEW ? `${text.slice(0, LONGEST_PREVIEW)}…` : text;
 }
 

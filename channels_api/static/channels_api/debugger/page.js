@@ -47,7 +47,10 @@ async function start() {
     follow: (request) => session.follow(request),
     copy: (kind, request, reply) => showSnippet(kind, callOf(request, reply)),
   });
-  addEventListener("hashchange", visitFragment);
+  addEventListener("hashchange", () => {
+    visitFragment();
+    $("action").scrollIntoView({ block: "start" }); // on a phone the list fills the screen
+  });
   visitFragment();
 }
 
@@ -159,8 +162,14 @@ $("skip").addEventListener("click", (event) => {
   event.preventDefault();
   $("action").focus();
 });
-$("cut").addEventListener("click", () => recovery.cut(session.api, CUT));
+$("cut").addEventListener("click", () => {
+  recovery.cut(session.api, CUT);
+  reveal("recovery");
+});
 $("help").addEventListener("click", () => $("shortcuts").showModal());
+for (const button of document.querySelectorAll("[data-close]")) {
+  button.addEventListener("click", () => button.closest("dialog").close());
+}
 listenToKeys({
   "?": () => $("shortcuts").showModal(),
   "/": () => log.focusFilter(),
