@@ -198,7 +198,7 @@ class Field {
     const sentences = all.filter((error) => !isObject(error)).map(String);
     const objects = all.filter(isObject);
     if (!objects.length) return sentences;
-    if (this.#isSpare || !this.#editor.showErrors) return [...sentences, ...flatten("", objects)];
+    if (this.#isSpare || !this.#editor.showErrors) return [...sentences, ...objects.flatMap((error) => flatten("", error))];
     // A list of as many objects as the list has items: what is wrong with each.
     const isByItem = this.#editor instanceof ArrayEditor && objects.length === all.length && Array.isArray(errors);
     const inner = isByItem ? { ...objects } : joined(objects);

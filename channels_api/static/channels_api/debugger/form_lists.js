@@ -111,8 +111,9 @@ export class ArrayEditor extends RowsEditor {
 
   label() {
     this.rows.forEach(({ field, remove }, index) => {
-      field.title = `${this.options.title} ${index + 1}`;
-      remove.setAttribute("aria-label", `Remove ${field.title}`);
+      const title = `${this.options.title} ${index + 1}`;
+      field.title = title;
+      remove.setAttribute("aria-label", `Remove ${title}`);
     });
   }
 

@@ -47,7 +47,7 @@ class TaskCard {
       id,
       state: element("span", { class: "badge", role: "status" }),
       button: element("button", { type: "button", class: "plain task-button", onclick: () => this.#press() }, "Cancel"),
-      bar: element("progress", { "aria-label": `Progress of ${title}` }),
+      bar: element("progress", { max: "1", "aria-label": `Progress of ${title}` }),
       share: element("span", { class: "task-share faint" }),
       states: element("ol", { class: "task-states", "aria-label": `States of ${title}` }),
       answer: element("p", { class: "task-answer", role: "status" }),
@@ -103,11 +103,14 @@ class TaskCard {
   }
 
   #succeeded(result) {
+    this.#parts.bar.value = this.#parts.bar.max;
+    this.#parts.share.textContent = "";
     this.#end(`Done after ${this.#elapsed()}.`, "success");
     this.#parts.result.append(prettyJson(result ?? null, "The task's result"));
   }
 
   #failed(error) {
+    this.#parts.track.hidden = true;
     const { status = 0, message } = error;
     const outcome = OUTCOMES[status] ?? (status ? `Refused (${status})` : "Nothing more is heard of it");
     this.#end(`${outcome} after ${this.#elapsed()}: ${message}`, status === 410 ? "revoked" : "failure");
@@ -115,7 +118,6 @@ class TaskCard {
 
   #end(text, kind) {
     this.#isOver = true;
-    this.#parts.track.hidden = true;
     this.#parts.outcome.textContent = text;
     this.#parts.outcome.dataset.kind = kind;
     this.#parts.button.textContent = "Remove";
