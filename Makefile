@@ -7,7 +7,7 @@ ARGS ?=
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help test check format demo clean
+.PHONY: help test check format demo pictures clean
 
 help: ## what can be made
 	@awk -F ' *## *' '/^[a-z]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ format: .venv/with-nox ## put the source into its format
 demo: .venv/with-demo ## start the demo and print its address; PORT=8000 unless said
 	.venv/bin/python demo/manage.py demo $(PORT)
 
+pictures: .venv/with-pictures ## take the README's screenshots anew, of the demo in Chromium
+	.venv/bin/python demo/screenshots.py
+
 clean: ## remove everything that was installed or built here
 	rm -rf .venv .nox build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis tests/browser/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -38,4 +41,8 @@ clean: ## remove everything that was installed or built here
 
 .venv/with-demo: pyproject.toml | .venv/bin/python
 	.venv/bin/python -m pip install --quiet --editable '.[celery]'
+	@touch $@
+
+.venv/with-pictures: .venv/with-demo
+	.venv/bin/python -m pip install --quiet "playwright>=1.50"
 	@touch $@
