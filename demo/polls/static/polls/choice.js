@@ -35,7 +35,7 @@ export class ChoiceBar {
 
   #tell(added) {
     this.#added.textContent = `+${added}`;
-    this.#added.animate([{ opacity: 1 }, { opacity: 1 }, { opacity: 0 }], 1500);
+    this.#added.animate([{ opacity: 1 }, { opacity: 1, offset: 0.8 }, { opacity: 0 }], 2000);
   }
 
   // Nothing is counted here: the event tells of our own vote too, as it tells everybody else.
