@@ -109,6 +109,9 @@ ONCE = {
 }
 #: Pages and Node: a part of its own, for it needs programs and packages that nothing else does.
 BROWSER = Path(__file__).parent / "browser"
+#: What two parts would run on both kinds of servers runs on one in each: on daphne with SQLite and
+#: the in-memory layer, on uvicorn with PostgreSQL and Redis.
+LEFT_OUT = {"embedded": "uvicorn", "servers": "daphne", "plain": None}
 OF_DATABASES = {"db", "transactional_db", "django_db_setup"}
 
 
@@ -126,11 +129,19 @@ def runs_in(part: str, item) -> bool:
     once = ONCE.get(item.path.name) or ONCE.get(item.originalname)
     if once is not None:
         return part == once
+    if "app_server" in fixtures and "stacks" not in fixtures and LEFT_OUT[part] in kinds(item):
+        return False
     if part == "servers":
         return bool(item.get_closest_marker("django_db") or OF_DATABASES & fixtures)
     if "stacks" in fixtures and item.path.name not in FEW:
         return False
     return part == "embedded" or "app_server" not in fixtures
+
+
+def kinds(item) -> set[object]:
+    """The texts that a test was made for, the kind of its server among them."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return {value for value in parameters.values() if isinstance(value, str)}
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
