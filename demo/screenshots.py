@@ -15,8 +15,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
-from urllib.error import URLError
-from urllib.request import urlopen
 
 try:
     from playwright.sync_api import expect, sync_playwright
@@ -56,11 +54,10 @@ def run_demo():
     with TemporaryDirectory() as directory:
         command = [sys.executable, DEMO / "manage.py", "demo", str(port)]
         env = {**os.environ, "DEMO_DATABASE": f"{directory}/demo.sqlite3"}
-        with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) as process:
+        with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) as process:  # noqa: S603
             try:
-                address = f"http://127.0.0.1:{port}/"
-                wait_for(address)
-                yield address
+                wait_for(port)
+                yield f"http://127.0.0.1:{port}/"
             finally:
                 process.terminate()
 
@@ -71,17 +68,16 @@ def find_free_port():
         return probe.getsockname()[1]
 
 
-def wait_for(address):
+def wait_for(port):
     deadline = monotonic() + PATIENCE
-    while True:
+    while monotonic() < deadline:
         try:
-            urlopen(address).close()
-        except URLError:
-            if monotonic() > deadline:
-                sys.exit(f"The demo does not answer at {address}.")
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
             sleep(0.1)
         else:
             return
+    sys.exit("The demo does not start.")
 
 
 @contextmanager

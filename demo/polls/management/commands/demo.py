@@ -17,6 +17,7 @@ The demo runs at     {address}/
 The debugger         {address}/channels-api/    every stream and action, to try out
 The same over HTTP   {address}/api/
 A task over HTTP     curl -i {address}/api/reports/    then the address in its Location
+The debugger         {address}/channels-api/    send any frame, and see them all
 The admin            {address}/admin/    log in as admin, password admin
 Another account      demo, password demo
 
