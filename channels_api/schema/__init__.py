@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from django.conf import settings
@@ -26,6 +27,8 @@ def make_schema(*, warn: Warn = logger.warning) -> dict[str, Any]:
     open: `{}`. Raises ImproperlyConfigured where there is no demultiplexer.
     """
     sockets = find_sockets()
+    # The same is found out again for each action.
+    warn = functools.cache(warn)
     components = Components(make_leaves(), warn)
     components.add("Task", shapes.TASK_STATE)
     document = Document(settings.ASGI_APPLICATION.partition(".")[0])

@@ -51,7 +51,7 @@ def nullable(schema: Schema) -> Schema:
         return schema
     kind = schema.get("type")
     if kind is None:
-        notes = {key: schema[key] for key in ("title", "description") if key in schema}
+        notes: Schema = {key: schema[key] for key in ("title", "description") if key in schema}
         rest = {key: value for key, value in schema.items() if key not in notes}
         return {"anyOf": [rest, NULL], **notes}
     found = {**schema, "type": [*([kind] if isinstance(kind, str) else kind), "null"]}

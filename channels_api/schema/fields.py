@@ -101,14 +101,13 @@ class Fields:
     def _leaf(self, field: Any, use: Use) -> Schema:
         try:
             schema = to_draft7(self._leaves.map_field(field, row=use is Use.ROW))
-        except Exception as exc:  # noqa: BLE001
+        except Exception as exc:
             self._warn(f"{_place(field)} can't be described, and may be anything: {exc!r}")
             return {}
         for key in ("title", "default", "readOnly", "writeOnly"):
             schema.pop(key, None)
-        if isinstance(field, serializers.CharField) and use is not Use.ROW:
-            if not field.allow_blank and schema.get("type") == "string":
-                schema["minLength"] = max(schema.get("minLength", 0), 1)
+        if use is not Use.ROW and schema.get("type") == "string" and not _may_be_blank(field):
+            schema["minLength"] = max(schema.get("minLength", 0), 1)
         return schema
 
 
@@ -120,11 +119,15 @@ def related_model(field: Any) -> Any:
     outer = field.parent if isinstance(field.parent, serializers.ManyRelatedField) else field
     model = getattr(getattr(outer.parent, "Meta", None), "model", None)
     relations = {} if model is None else get_field_info(model).relations
-    relation = relations.get(outer.source)
+    relation = relations.get(str(outer.source))
     return None if relation is None else relation.related_model
 
 
-def _slug(field: Any, use: Use) -> Schema:
+def _may_be_blank(field: Any) -> bool:
+    return field.allow_blank if isinstance(field, serializers.CharField) else True
+
+
+def _slug(field: Any, _: Use) -> Schema:
     model = related_model(field)
     if model is None:
         return UNKNOWN
@@ -133,7 +136,7 @@ def _slug(field: Any, use: Use) -> Schema:
     return {} if known is None else value_schema(known)
 
 
-def _choice(field: Any, use: Use) -> Schema:
+def _choice(field: Any, _: Use) -> Schema:
     labels = dict(field.choices)
     if field.allow_blank and "" not in labels:
         labels[""] = ""
@@ -156,7 +159,7 @@ def _multiple_choice(field: Any, use: Use) -> Schema:
     return schema if field.allow_empty or use is Use.ROW else {**schema, "minItems": 1}
 
 
-def _file(field: Any, use: Use) -> Schema:
+def _file(_: Any, use: Use) -> Schema:
     if use is Use.ROW:
         return {"type": ["string", "null"], "format": "uri"}
     # A form has it; in a frame no file can be sent.
@@ -167,10 +170,10 @@ def _may_be_null(field: Any, use: Use) -> bool:
     if field.allow_null:
         return True
     # DRF does not say it of a field that can't be written.
-    meta = getattr(field.parent, "Meta", None)
-    if use is not Use.ROW or not field.read_only or not hasattr(meta, "model"):
+    model = getattr(getattr(field.parent, "Meta", None), "model", None)
+    if use is not Use.ROW or not field.read_only or model is None:
         return False
-    known = {each.name: each for each in meta.model._meta.get_fields()}.get(field.source)
+    known = {each.name: each for each in model._meta.get_fields()}.get(field.source)
     return known is not None and known.concrete and known.null and not known.many_to_many
 
 

@@ -30,11 +30,11 @@ FORM_FIELDS: tuple[tuple[type[forms.Field], Schema], ...] = (
 def filter_properties(view: Any, warn: Warn) -> dict[str, Schema]:
     """The keys with which a list and a subscription can be narrowed."""
     found: dict[str, Schema] = {}
-    for backend_class in view.filter_backends or ():
+    for backend_class in getattr(view, "filter_backends", None) or ():
         backend = backend_class()
         try:
             found |= _properties(backend, view)
-        except Exception as exc:  # noqa: BLE001 - the code of a project
+        except Exception as exc:
             warn(f"The filters of {_name(view)} can't be described: {exc!r}")
     return found
 

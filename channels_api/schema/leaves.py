@@ -1,4 +1,4 @@
-"""The types of fields that hold no other fields, by drf-spectacular or else by DRF itself."""
+"""The types of fields that hold no other fields, by DRF itself; spectacular.py knows more."""
 
 from __future__ import annotations
 
@@ -59,49 +59,10 @@ class PlainLeaves:
         return {}
 
 
-class SpectacularLeaves:
-    """What drf-spectacular knows: type hints of methods, `extend_schema_field`, extensions."""
-
-    def __init__(self) -> None:
-        from drf_spectacular.openapi import AutoSchema as Spectacular
-        from drf_spectacular.plumbing import ComponentRegistry
-
-        self._schemas: Any = Spectacular()
-        self._schemas.registry = ComponentRegistry()
-
-    def is_declared(self, field: Any) -> bool:
-        from drf_spectacular.drainage import has_override
-        from drf_spectacular.extensions import OpenApiSerializerFieldExtension
-
-        extension = OpenApiSerializerFieldExtension.get_match(field)
-        return has_override(field, "field") or extension is not None
-
-    def map_field(self, field: Any, *, row: bool) -> Schema:
-        from drf_spectacular.drainage import GENERATOR_STATS
-
-        with GENERATOR_STATS.silence():
-            GENERATOR_STATS.reset()
-            found = self._schemas._map_serializer_field(field, "response" if row else "request")
-            if found is not None:
-                self._schemas._insert_field_validators(field, found)
-            # It has guessed, and said so.
-            guessed = bool(GENERATOR_STATS)
-            GENERATOR_STATS.reset()
-        return {} if guessed or found is None else self._inlined(found)
-
-    def _inlined(self, schema: Any) -> Any:
-        """The schema with those that it names in their places."""
-        if isinstance(schema, list):
-            return [self._inlined(each) for each in schema]
-        if not isinstance(schema, dict):
-            return schema
-        name = str(schema.get("$ref", "")).rpartition("/")[2]
-        if name:
-            found = self._schemas.registry._components[name, "schemas"].schema
-            return {**self._inlined(found), **{k: v for k, v in schema.items() if k != "$ref"}}
-        return {key: self._inlined(value) for key, value in schema.items()}
-
-
 def make_leaves() -> Leaves:
     """The mapping with the best knowledge that is installed."""
-    return SpectacularLeaves() if find_spec("drf_spectacular") else PlainLeaves()
+    if find_spec("drf_spectacular") is None:
+        return PlainLeaves()
+    from .spectacular import SpectacularLeaves
+
+    return SpectacularLeaves()

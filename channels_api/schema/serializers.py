@@ -43,7 +43,7 @@ class Components:
         kind = type(serializer)
         try:
             schema = self._object(serializer, use)
-        except Exception as exc:  # noqa: BLE001 - the code of a project
+        except Exception as exc:
             self._warn(f"{kind.__name__} can't be described, and may be anything: {exc!r}")
             return {}
         return self.add(self._name(kind), schema, use.value)

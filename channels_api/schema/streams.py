@@ -142,8 +142,7 @@ class StreamInspector:
         return self._serialized(str(action.name), Use.ROW) or {}
 
     def _custom_data(self, action: Action) -> Schema | None:
-        binding = self._binding(str(action.name))
-        if not binding.uses_data:
+        if not action.overrides.get("uses_data", self._class.uses_data):
             return None
         # What a reading action has of that name is for its answer.
         if "serializer_class" not in action.overrides or action.method in READING_METHODS:
@@ -157,13 +156,12 @@ class StreamInspector:
     def _serializer(self, action: str, use: Use) -> Any:
         """The serializer of an action; None where there is none, or where it can't be made."""
         try:
-            binding = self._binding(action)
-            view = getattr(binding, "view", binding)
+            binding, view = self._opened(action)
             overridden = binding.overrides("get_serializer_class", "get_serializer")
             if getattr(view, "serializer_class", None) is None and not overridden:
                 return None
             return binding.get_serializer(**({"partial": True} if use is Use.PATCH else {}))
-        except Exception as exc:  # noqa: BLE001 - the code of a project
+        except Exception as exc:
             self._warn(f"{self._class.__name__}.{action}: no serializer without a socket: {exc!r}")
             return None
 
@@ -194,7 +192,7 @@ class StreamInspector:
         return None if self._tasks else self._guess("its model", self._find_model)
 
     def _find_model(self) -> Any:
-        binding = self._binding("list")
+        binding, _ = self._opened("list")
         declared = self._class._declared_model()  # noqa: SLF001 - a class asked as itself
         if declared is None and (binding.queryset is not None or binding.overrides("get_queryset")):
             declared = binding.get_queryset().model
@@ -220,8 +218,7 @@ class StreamInspector:
 
     @property
     def _list_view(self) -> Any:
-        binding = self._binding("list")
-        return getattr(binding, "view", binding)
+        return self._opened("list")[1]
 
     def _list_data(self) -> Schema:
         pages = self._guess("its pages", lambda: page_properties(self._list_view)) or {}
@@ -245,16 +242,20 @@ class StreamInspector:
             self._binding("subscribe", pk=pk).check_subscribable()
         except (NotSubscribable, InvalidAction):
             return False
-        except Exception:  # noqa: BLE001 - it asks for a user, perhaps: another one may
+        except Exception:
             return True
         return True
 
     def _binding(self, action: str, pk: str | None = None) -> Any:
-        binding: Any = self._class(self._handshake, RequestFrame(self._stream, action, pk))
-        # By this name projects know from other tools that nobody has asked.
+        return self._class(self._handshake, RequestFrame(self._stream, action, pk))
+
+    def _opened(self, action: str) -> tuple[Any, Any]:
+        """A binding for an action, and what serializers and filters know as their view."""
+        binding = self._binding(action)
         view = binding.view if isinstance(binding, ViewSetBinding) else binding
+        # By this name projects know from other tools that nobody has asked.
         view.swagger_fake_view = True
-        return binding
+        return binding, view
 
     def _doc(self, action: Action) -> str:
         owner: Any = self._class
@@ -265,7 +266,7 @@ class StreamInspector:
     def _guess(self, what: str, look: Callable[[], Any]) -> Any:
         try:
             return look()
-        except Exception as exc:  # noqa: BLE001 - the code of a project
+        except Exception as exc:
             self._warn(f"{self._class.__name__}: {what} can't be known without a socket: {exc!r}")
             return None
 
