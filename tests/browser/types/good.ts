@@ -46,9 +46,10 @@ export function live(): number | undefined {
 
 export async function untyped(): Promise<void> {
   const anything = connect("/ws/");
-  const stream: Stream = anything.stream("whatever");
+  const stream = anything.stream("whatever");
+  const named: Stream = stream;
   const row = await stream.create({ any: "thing" });
-  await stream.update(row.id, row.nested.field);
+  await named.update(row.id, row.nested.field);
   await stream.list();
   (await stream.list({ page: 2 })).results.map((each: { id: string }) => each.id);
   await stream.action("report");
