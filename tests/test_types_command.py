@@ -49,6 +49,15 @@ def test_it_writes_to_stdout():
     assert run() == (expected, "", None)
 
 
+def test_what_can_not_be_described_is_told(monkeypatch):
+    monkeypatch.setattr(Greeting, "get_queryset", lambda self: 1 / 0)
+
+    stdout, stderr, error = run()
+
+    assert (stdout, error) == (to_typescript(make_schema()), None)
+    assert stderr.startswith("Warning: Greeting: its ")
+
+
 def test_it_writes_into_a_file(tmp_path):
     (tmp_path / "api.ts").write_text("older\n" * 1000)
 

@@ -33,6 +33,10 @@ class DocumentCommand(BaseCommand):
         """The text, with the end of its last line."""
         raise NotImplementedError
 
+    def warn(self, sentence: str) -> None:
+        """Tell of what the text leaves open."""
+        self.stderr.write(f"Warning: {sentence}")
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             text = self.make_text(**options)

@@ -20,10 +20,7 @@ class Command(DocumentCommand):
 
     def make_text(self, **options: Any) -> str:
         write = _to_json if options["format"] == "json" else _to_yaml
-        return write(make_schema(warn=self._warn))
-
-    def _warn(self, sentence: str) -> None:
-        self.stderr.write(f"Warning: {sentence}")
+        return write(make_schema(warn=self.warn))
 
 
 def _to_json(document: dict[str, Any]) -> str:

@@ -11,4 +11,4 @@ class Command(DocumentCommand):
     help = "Writes TypeScript types of the project's streams, for the client."
 
     def make_text(self, **options: Any) -> str:
-        return to_typescript(make_schema())
+        return to_typescript(make_schema(warn=self.warn))
