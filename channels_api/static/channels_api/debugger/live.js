@@ -3,8 +3,8 @@
 import { element } from "./dom.js";
 import { LiveTable } from "./live_table.js";
 
-// Milliseconds after a resume in which changes count as missed: the server tells these at once, and
-// marks them in no way.
+// What was missed comes at once after a resume, and is marked in no way: within so many milliseconds,
+// and as one batch, with whose last change the position moves.
 const CATCHING_UP = 2000;
 const MOST_NAMED = 12;
 const EPOCH_SHOWN = 8;
@@ -97,7 +97,8 @@ class LiveCard {
   }
 
   #resumed() {
-    this.#missed = { until: performance.now() + CATCHING_UP, away: this.#away(), changes: [] };
+    const { seq } = this.subscription.position;
+    this.#missed = { seq, until: performance.now() + CATCHING_UP, away: this.#away(), changes: [] };
     this.#lostAt = null;
     this.#say(`${this.#missed.away}Nothing was missed.`);
   }
@@ -107,7 +108,9 @@ class LiveCard {
     this.#changes.delete(pk); // the newest change is the last one drawn, which is the topmost
     this.#changes.set(pk, type);
     this.#tellLast(type, pk);
-    if (this.#missed && performance.now() < this.#missed.until) this.#tellMissed(`${type} ${pk}`);
+    if (!this.#missed) return;
+    if (performance.now() < this.#missed.until) this.#tellMissed(`${type} ${pk}`);
+    if (this.subscription.position.seq !== this.#missed.seq) this.#missed = null;
   }
 
   #tellLast(type, pk) {
@@ -133,8 +136,7 @@ class LiveCard {
   }
 
   #failed(error) {
-    const status = error.status ? ` (${error.status})` : "";
-    this.#parts.fault.textContent = `${error.message}${status}`;
+    this.#parts.fault.textContent = `${error.status ? `${error.status}: ` : ""}${error.message}`;
     this.#later();
   }
 

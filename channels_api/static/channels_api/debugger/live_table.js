@@ -5,6 +5,8 @@ import { element } from "./dom.js";
 const MOST_ROWS = 100;
 const LONGEST_TEXT = 200;
 const LONGEST_JSON = 80;
+// A text that stays on one line, such as a date and time.
+const LONGEST_WORD = 32;
 // Milliseconds that a deleted row is still to be seen; panels.css fades it out in less.
 const FAREWELL = 1200;
 
@@ -83,7 +85,7 @@ export class LiveTable {
 
   #writeCell(cell, text, isNew) {
     cell.textContent = text;
-    cell.classList.toggle("is-number", /^-?\d+(\.\d+)?$/.test(text));
+    cell.classList.toggle("is-short", text.length <= LONGEST_WORD);
     if (!isNew) cell.classList.add("is-changed");
     return true;
   }
