@@ -67,10 +67,20 @@ function visitFragment() {
     return;
   }
   const action = schema.find(location.hash);
+  keepPlaceForLogin();
   open(action?.socket ?? schema.sockets[0]);
   streams.mark(action);
   if (action) panel.show(action);
   else panel.showNothing("The address names an action that no stream has. Choose one from the list.");
+}
+
+// Whoever logs in comes back to the same action.
+function keepPlaceForLogin() {
+  for (const link of document.querySelectorAll("#user a")) {
+    const url = new URL(link.href);
+    url.searchParams.set("next", location.pathname + location.hash);
+    link.href = url.href;
+  }
 }
 
 // A socket's first action, without a new step in the history.

@@ -3,6 +3,7 @@
 import { Source, python } from "./literals.js";
 
 const ANY = new Source("ANY");
+const WIDTH = 90;
 
 const ASK = `async def ask(frame, headers=()):
     """What a socket of its own is answered."""
@@ -76,13 +77,16 @@ function payload({ action, pk, data }) {
 function makeCall({ model, key, inputs }, row) {
   const values = Object.entries(row.values).filter(([field]) => field !== key && inputs.includes(field));
   const given = [python(model), python(row.pk), ...values.map(([field, value]) => `${field}=${python(value, 1)}`)];
-  return `make(${given.join(", ")})`;
+  const line = `make(${given.join(", ")})`;
+  return line.length < WIDTH ? line : `make(\n${given.map((part) => `        ${part},\n`).join("")}    )`;
 }
 
 // Rows as { pk, values }: those that the reply shows, and the one that was acted on.
-function neededRows({ model, key, action, standard, pk, reply, rows }) {
-  if (!model || (standard && action === "create") || reply.response_status === 404) return [];
-  const shown = rowsIn(reply.data, key).map((values) => ({ pk: values[key], values }));
+function neededRows({ model, key, action, standard, detail, pk, reply, rows }) {
+  const { data, response_status: status } = reply;
+  const isAboutRows = standard ? action !== "create" : detail;
+  if (!model || !isAboutRows || status === 202 || status === 404) return [];
+  const shown = rowsIn(data?.snapshot ?? data, key).map((values) => ({ pk: values[key], values }));
   if (shown.length || pk === undefined) return shown;
   return [{ pk, values: rows.get(pk) ?? {} }];
 }
@@ -110,7 +114,7 @@ function expectedData(call, data) {
 }
 
 function subscribed(call, data) {
-  const position = data.epoch === undefined ? {} : { epoch: ANY, seq: ANY };
+  const position = data.epoch === undefined ? {} : { subscription: ANY, epoch: ANY, seq: ANY };
   const snapshot = data.snapshot ? { snapshot: shownRows(call, data.snapshot, call.key) } : {};
   return { ...data, ...position, ...snapshot };
 }
