@@ -39,6 +39,8 @@ def to_draft7(schema: Mapping[str, Any]) -> Schema:
     for key in LISTS:
         if key in found:
             found[key] = [to_draft7(each) for each in found[key]]
+    if len(found.get("allOf", ())) == 1:
+        found = {**found.pop("allOf")[0], **found}
     _mend_numbers(found)
     _mend_pattern(found)
     found = _without_blank(found)

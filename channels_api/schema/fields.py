@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any
 
+from django.core.validators import RegexValidator
 from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.utils.model_meta import get_field_info
@@ -82,12 +84,12 @@ class Fields:
             return self._nested(child, use)
         if isinstance(child, serializers.Field) and type(child).__name__ == "_UnvalidatedField":
             return {}
-        return _untitled(self.map_field(child, use))
+        return _of_item(self.map_field(child, use))
 
     def _many_related(self, field: Any, use: Use) -> Schema:
         schema: Schema = {
             "type": "array",
-            "items": _untitled(self.map_field(field.child_relation, use)),
+            "items": _of_item(self.map_field(field.child_relation, use)),
         }
         if use is not Use.ROW and not field.allow_empty:
             schema["minItems"] = 1
@@ -95,7 +97,7 @@ class Fields:
 
     def _related(self, field: Any, use: Use) -> Schema:
         if field.pk_field is not None:
-            return _untitled(self.map_field(field.pk_field, use))
+            return _of_item(self.map_field(field.pk_field, use))
         return lookup_schema(related_model(field))
 
     def _leaf(self, field: Any, use: Use) -> Schema:
@@ -106,6 +108,8 @@ class Fields:
             return {}
         for key in ("title", "default", "readOnly", "writeOnly"):
             schema.pop(key, None)
+        if any(map(_is_no_pattern, field.validators)):
+            schema.pop("pattern", None)
         if use is not Use.ROW and schema.get("type") == "string" and not _may_be_blank(field):
             schema["minLength"] = max(schema.get("minLength", 0), 1)
         return schema
@@ -121,6 +125,14 @@ def related_model(field: Any) -> Any:
     relations = {} if model is None else get_field_info(model).relations
     relation = relations.get(str(outer.source))
     return None if relation is None else relation.related_model
+
+
+def _is_no_pattern(validator: Any) -> bool:
+    """Whether it has an expression that JSON Schema can't have: with flags, or of what is wrong."""
+    if not isinstance(validator, RegexValidator):
+        return False
+    regex: Any = validator.regex
+    return bool(validator.inverse_match or regex.flags & re.IGNORECASE)
 
 
 def _may_be_blank(field: Any) -> bool:
@@ -201,8 +213,9 @@ def _default(field: Any) -> Any:
     return field.default
 
 
-def _untitled(schema: Schema) -> Schema:
-    return {key: value for key, value in schema.items() if key != "title"}
+def _of_item(schema: Schema) -> Schema:
+    # The rest is said of the list.
+    return {key: schema[key] for key in schema if key not in ("title", "readOnly", "writeOnly")}
 
 
 def _place(field: Any) -> str:

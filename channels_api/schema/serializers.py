@@ -25,6 +25,8 @@ class Components:
         self.schemas: dict[str, Schema] = {}
         self._fields = Fields(leaves, self.describe, warn)
         self._owners: dict[str, type | None] = {}
+        # Those that are being described, each in the one before.
+        self._open: list[type] = []
         self._warn = warn
 
     def add(self, name: str, schema: Schema, suffix: str = "") -> Schema:
@@ -41,11 +43,17 @@ class Components:
         if isinstance(serializer, serializers.ListSerializer):
             return {"type": "array", "items": self.describe(serializer.child, use)}
         kind = type(serializer)
+        if kind in self._open:
+            self._warn(f"{kind.__name__} stands in itself, where it may be anything.")
+            return {}
+        self._open.append(kind)
         try:
             schema = self._object(serializer, use)
         except Exception as exc:
             self._warn(f"{kind.__name__} can't be described, and may be anything: {exc!r}")
             return {}
+        finally:
+            self._open.pop()
         return self.add(self._name(kind), schema, use.value)
 
     def _name(self, kind: type) -> str:

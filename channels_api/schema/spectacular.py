@@ -8,6 +8,7 @@ from drf_spectacular.drainage import GENERATOR_STATS, has_override
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ComponentRegistry
+from rest_framework.generics import GenericAPIView
 
 from .draft7 import Schema
 
@@ -17,6 +18,8 @@ class SpectacularLeaves:
 
     def __init__(self) -> None:
         schemas: Any = AutoSchema()
+        # A serializer that a project names for a field is given the context of a view.
+        schemas.view = GenericAPIView(request=None, format_kwarg=None)
         schemas.registry = self._registry = ComponentRegistry()
         # Private in name, and the only way: its documents are made of views, not of fields.
         self._map = schemas._map_serializer_field  # noqa: SLF001
