@@ -141,7 +141,7 @@ def test_what_was_missed_is_told_when_the_connection_is_back(demo, open_window):
     expect(poll.bar(page, "Coffee")).to_contain_text("0 votes")
     line.cut()
     expect(page.locator("#state")).to_have_text("Offline: reconnecting")
-    expect(page.get_by_text("These are the last results")).to_be_visible()
+    expect(page.get_by_text("The last results are shown")).to_be_visible()
     # Missed: a vote, and a poll. What is done here meanwhile is sent later.
     poll.bar(other, "Tea").click()
     expect(poll.bar(other, "Tea")).to_contain_text("1 vote")
@@ -248,5 +248,5 @@ def test_the_page_is_accessible_and_fits_a_phone(small_demo, open_window, axe):
         assert not scrolls_sideways(page), state
     page.keyboard.press("Escape")
     line.cut()
-    expect(page.get_by_text("These are the last results")).to_be_visible()
+    expect(page.get_by_text("The last results are shown")).to_be_visible()
     check_accessibility(page, axe)

@@ -111,9 +111,11 @@ function showError(error) {
 }
 
 function showState(state) {
+  const isOffline = state === "waiting" || (state === "connecting" && questions !== null);
   $("state").dataset.state = state;
-  setText($("state"), STATES[state]);
-  $("offline").hidden = state !== "waiting";
+  setText($("state"), isOffline ? STATES.waiting : STATES[state]);
+  $("offline").hidden = !isOffline;
+  $("hint").hidden = isOffline;
 }
 
 // Once for all that happened since the last frame of the screen.
