@@ -31,22 +31,25 @@ RESOLUTIONS = {
 
 
 @pytest.fixture
-def compile_files(node, tmp_path):
-    """A function that compiles a project with these files, by name, and returns what was printed.
-
-    It has the client as a package, as npm installs it.
-    """
+def project(tmp_path):
+    """A project's directory, with the client as a package, as npm installs it."""
     (tmp_path / "package.json").write_text('{"type": "module"}')
     (tmp_path / "node_modules").mkdir()
     (tmp_path / "node_modules/channels-api-client").symlink_to(CLIENT)
+    return tmp_path
+
+
+@pytest.fixture
+def compile_files(node, project):
+    """A function that compiles a project of these files, by name, and returns what was printed."""
 
     def run(resolution="bundler", **files):
         for name, text in files.items():
-            (tmp_path / f"{name}.ts").write_text(text)
+            (project / f"{name}.ts").write_text(text)
         options = {**OPTIONS, **RESOLUTIONS[resolution]}
         config = {"compilerOptions": options, "files": [f"{name}.ts" for name in files]}
-        (tmp_path / "tsconfig.json").write_text(json.dumps(config))
-        return node.run_node(COMPILER, "--pretty", "false", cwd=tmp_path).stdout
+        (project / "tsconfig.json").write_text(json.dumps(config))
+        return node.run_node(COMPILER, "--pretty", "false", cwd=project).stdout
 
     return run
 
@@ -78,6 +81,36 @@ api.stream("live-votes").create({});
         "'question_text'?",
         "use.ts(6,26)": "error TS2339: Property 'create' does not exist on type "
         "'Stream<LiveVotesStream>'.",
+    }
+
+
+def test_what_an_editor_offers(node, project):
+    (project / "polls.ts").write_text(read("polls"))
+    (project / "use.ts").write_text("""
+import { connect } from "channels-api-client";
+import type { Api } from "./polls.js";
+const api = connect<Api>("/ws/");
+api.stream("/*streams*/");
+api.stream("live-votes")./*methods*/;
+const questions = api.stream("questions");
+questions.create({ /*fields*/ });
+questions.create({ question_text: "Why?", tone: "/*choices*/" });
+questions.action("/*actions*/");
+questions.action("report", { data: { /*data*/ } });
+questions.subscribe({ filter: { /*filters*/ } });
+questions.subscribe({ onChange: (change) => change.type === "create" && change.row./*row*/ });
+""")
+    done = node.run_node(HERE / "types/complete.mjs", COMPILER, "use.ts", cwd=project)
+
+    assert json.loads(done.stdout) == {
+        "streams": ["live-votes", "questions", "tasks"],
+        "methods": ["name", "request", "retrieve", "subscribe"],
+        "fields": ["pub_date?", "question_text", "tone?"],
+        "choices": ["calm", "loud"],
+        "actions": ["by-day", "publish", "report"],
+        "data": ["year"],
+        "filters": ["author__name?", "search?"],
+        "row": ["choices", "e-mail", "id", "pub_date", "question_text", "tone"],
     }
 
 
