@@ -43,10 +43,9 @@ export class ActionPanel {
     this.#showExchange();
   }
 
-  // Nothing can be found at this address.
-  showNothing(text) {
+  showNothing(title, text) {
     this.#action = this.#editor = null;
-    this.#box.replaceChildren(element("h2", { id: "action-title", text: "No such action" }), element("p", { text }));
+    this.#box.replaceChildren(element("h2", { id: "action-title", text: title }), element("p", { text }));
   }
 
   async send() {

@@ -1,6 +1,7 @@
 // The debugger: puts its parts together, and keeps the place in the address.
 
 import { ActionPanel } from "./action.js";
+import { addressOf, parameterForm } from "./address.js";
 import { describeState } from "./connection.js";
 import { showSnippet } from "./copying.js";
 import { FrameLog } from "./log.js";
@@ -22,6 +23,8 @@ const streams = new StreamList($("streams"), { onSocket: (socket) => visit(socke
 const seen = new Seen();
 const sessions = new Map();
 let schema = null;
+// The socket whose streams are listed, and the session that requests go to.
+let listed = null;
 let session = null;
 let panel = null;
 
@@ -68,10 +71,11 @@ function visitFragment() {
   }
   const action = schema.find(location.hash);
   keepPlaceForLogin();
-  open(action?.socket ?? schema.sockets[0]);
+  const isOpen = open(action?.socket ?? schema.sockets[0]);
   streams.mark(action);
-  if (action) panel.show(action);
-  else panel.showNothing("The address names an action that no stream has. Choose one from the list.");
+  if (!isOpen) panel.showNothing("Which socket?", "Its address has parameters: fill them in, above the list of streams.");
+  else if (action) panel.show(action);
+  else panel.showNothing("No such action", "The address names an action that no stream has. Choose one from the list.");
 }
 
 // Whoever logs in comes back to the same action.
@@ -85,30 +89,44 @@ function keepPlaceForLogin() {
 
 // A socket's first action, without a new step in the history.
 function visit(socket) {
-  open(socket);
   const first = socket.actions.find((action) => action.name === "list") ?? socket.actions[0];
   if (!first) {
-    panel.showNothing("This socket has no actions.");
+    open(socket);
+    panel.showNothing("No actions", "The streams of this socket have none.");
     return;
   }
   history.replaceState(null, "", first.fragment);
   visitFragment();
 }
 
-// Makes a socket the one that is shown; it is connected when it is shown first, and stays so.
+// Makes a socket the one that is shown; it is connected when it is shown first, and stays so. Not
+// where its address is not complete: false, then.
 function open(socket) {
-  if (session?.socket === socket) return;
-  if (!sessions.has(socket)) sessions.set(socket, connectTo(socket));
+  if (listed !== socket) streams.show(schema.sockets, socket, parameterForm(socket, () => reopen(socket)));
+  listed = socket;
+  if (session?.socket === socket) return true;
+  const address = addressOf(socket);
+  if (address === null) return false;
+  if (!sessions.has(socket)) sessions.set(socket, connectTo(socket, address));
   session = sessions.get(socket);
-  streams.show(schema.sockets, socket);
   for (const each of sessions.values()) {
     each.live.element.hidden = each.tasks.element.hidden = each !== session;
   }
   showState();
+  return true;
 }
 
-function connectTo(socket) {
-  const made = new Session(socket, prefix, {
+// Another room, say: what there was of the one before is gone.
+function reopen(socket) {
+  const before = sessions.get(socket);
+  before?.close();
+  sessions.delete(socket);
+  if (session === before) session = null;
+  visitFragment();
+}
+
+function connectTo(socket, address) {
+  const made = new Session(socket, prefix + address.replace(/^\//, ""), {
     onLive: () => reveal("subscriptions"),
     onTask: () => reveal("tasks"),
   });
@@ -150,9 +168,11 @@ function callOf(request, reply) {
   const { standard, detail } = stream.actions.find((action) => action.name === request.action);
   const client = new URL("../client.js", import.meta.url).href;
   const { url } = session.api;
+  // A test has no server in front of it that adds the prefix.
+  const path = `/${new URL(url).pathname.slice(prefix.length)}`;
   const { model, key } = stream;
   const about = { model, key, inputs: inputsOf(stream), rows: seen.rowsOf(stream) };
-  return { url, client, origin: location.origin, ...request, reply, user, standard, detail, ...about };
+  return { url, path, client, origin: location.origin, ...request, reply, user, standard, detail, ...about };
 }
 
 // The fields that clients may write.

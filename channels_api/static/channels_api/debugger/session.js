@@ -5,11 +5,12 @@ import { LivePanel } from "./live.js";
 import { TaskPanel } from "./task.js";
 
 export class Session {
-  constructor(socket, prefix, { onLive, onTask }) {
+  // `url` is that of the socket: a path of this site.
+  constructor(socket, url, { onLive, onTask }) {
     this.socket = socket;
     this.onTask = onTask;
     this.onLive = onLive;
-    this.api = connect(`${prefix}${socket.address.replace(/^\//, "")}`, socket.tasks ? { tasks: socket.tasks } : {});
+    this.api = connect(url, socket.tasks ? { tasks: socket.tasks } : {});
     const streams = Object.fromEntries(socket.streams.map((stream) => [stream.name, stream]));
     this.live = new LivePanel(this.api, { streams, onChange: () => {} });
     this.tasks = new TaskPanel(this.api);
@@ -34,6 +35,12 @@ export class Session {
       this.live.subscribe(stream, { pk, filter: data?.filter });
       this.onLive();
     }
+  }
+
+  close() {
+    this.api.close();
+    this.live.element.remove();
+    this.tasks.element.remove();
   }
 
   async #ask(stream, action, fields) {

@@ -40,7 +40,7 @@ export function testOf(call) {
   const fixtures = call.user ? "settings, client, django_user_model" : "settings";
   return [
     ...imports({ rows: rows.length, any: expected.includes("ANY") }),
-    ASK.replace("PATH", python(new URL(call.url).pathname)),
+    ASK.replace("PATH", python(call.path)),
     "", "",
     ...(rows.length ? [MAKE, "", ""] : []),
     "@pytest.mark.django_db",

@@ -1,9 +1,9 @@
 // A request as code that runs as it is.
 //
-// `call` is { url, client, origin, stream, action, pk, data, reply, user, rows, model, key, inputs,
-// standard, detail }: the addresses of the socket and of client.js; the request; its reply, if it was
-// sent; who is logged in; and of the stream: rows that the test needs, by their keys, its model, the
-// fields that clients may write.
+// `call` is { url, path, client, origin, stream, action, pk, data, reply, user, rows, model, key,
+// inputs, standard, detail }: the addresses of the socket, also as its path alone, and of client.js;
+// the request; its reply, if it was sent; who is logged in; and of the stream: rows that the test
+// needs, by their keys, its model, the fields that clients may write.
 
 import { javascript, python } from "./literals.js";
 import { testOf } from "./snippet_test.js";

@@ -11,10 +11,11 @@ export class StreamList {
     nav.addEventListener("keydown", (event) => this.#move(event));
   }
 
-  // Lists the streams of one socket; the others can be chosen.
-  show(sockets, socket) {
+  // Lists the streams of one socket; the others can be chosen. `form` asks for what its address needs.
+  show(sockets, socket, form) {
     this.#nav.replaceChildren(
       ...(sockets.length > 1 ? [this.#chooser(sockets, socket)] : []),
+      ...(form ? [form] : []),
       ...socket.streams.map((stream) => this.#stream(stream)),
     );
     if (!socket.streams.length) this.#nav.append(element("p", { class: "faint", text: "This socket has no streams." }));
