@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.demo_servers import DemoServer, start_demo
 from tests.browser.node_tools import Node, find_node, install_modules
+from tests.browser.static_pages import serve_static
 from tests.browser.windows import Watch, find_faults
 from tests.plugin import require_program
 from tests.servers import find_program
@@ -85,6 +86,26 @@ def open_window(browser, watch) -> Iterator[Callable[..., Page]]:
             return page
 
         yield get
+    assert watch.problems == []
+
+
+@pytest.fixture(scope="module")
+def static_address() -> Iterator[str]:
+    """The address of a page with nothing but the debugger's static files."""
+    with serve_static() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def static_page(static_address, browser) -> Iterator[Page]:
+    """That page, one for all tests of a file: to open it takes longer than what they do."""
+    watch = Watch()
+    with browser.new_context(timezone_id="Asia/Kolkata") as context:
+        context.set_default_timeout(PATIENCE)
+        watch.follow(context)
+        page = context.new_page()
+        page.goto(static_address)
+        yield page
     assert watch.problems == []
 
 

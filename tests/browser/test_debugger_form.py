@@ -1,26 +1,14 @@
 """The form of the debugger by itself: schemas of every kind, what it gives back, its errors."""
 
-import functools
 import json
 import re
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-import channels_api
-from tests.browser.conftest import PATIENCE
-from tests.browser.windows import Watch
-
-STATIC = Path(channels_api.__file__).parent / "static" / "channels_api"
 EVIL = "</script><img src=x onerror=alert(1)>"
-PAGE = """<!doctype html><html lang="en"><title>Form</title><link rel="icon" href="icon.svg">
-<link rel="stylesheet" href="page.css"><link rel="stylesheet" href="form.css"><body>
-<main id="main"><h1>Form</h1></main></body></html>"""
 MOUNT = """async ([schema, components]) => {
   const { Form } = await import("/debugger/form.js");
   window.inputs = 0;
@@ -45,60 +33,18 @@ COMPONENTS = {"Choice": CHOICE, "Tree": TREE, "Level": LEVEL}
 BIG = 2**53 + 1
 
 
-class Handler(SimpleHTTPRequestHandler):
-    """The static files under the policy of the debugger, and an empty page."""
-
-    def do_GET(self) -> None:
-        if self.path != "/debugger/":
-            super().do_GET()
-            return
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.end_headers()
-        self.wfile.write(PAGE.encode())
-
-    def end_headers(self) -> None:
-        self.send_header("Content-Security-Policy", "default-src 'self'")
-        super().end_headers()
-
-    def log_message(self, *args: object) -> None:
-        """A test's output is no place for it."""
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    handler = functools.partial(Handler, directory=STATIC)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}/debugger/"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def shared_page(address, browser) -> Iterator[Page]:
-    """One page for most of the tests: to open one takes longer than what they do."""
-    watch = Watch()
-    with browser.new_context(timezone_id="Asia/Kolkata") as context:
-        context.set_default_timeout(PATIENCE)
-        watch.follow(context)
-        page = context.new_page()
-        page.goto(address)
-        yield page
-    assert watch.problems == []
-
-
 def mount_on(page: Page, schema: Any) -> Page:
     page.evaluate(MOUNT, [schema, COMPONENTS])
     return page
 
 
 @pytest.fixture
-def mount(shared_page) -> Callable[..., Page]:
+def mount(static_page) -> Callable[..., Page]:
     """A function that shows the form of an object with these properties."""
 
     def show(required: Sequence[str] = (), **properties: Any) -> Page:
         schema = {"type": "object", "properties": properties, "required": [*required]}
-        return mount_on(shared_page, schema)
+        return mount_on(static_page, schema)
 
     return show
 
@@ -159,26 +105,26 @@ class TestRoundTrip:
             *of({}, "x", 5, None, [], {"a": [1, {"b": None}]}, False),
         ],
     )
-    def test_gives_back_what_it_was_given(self, shared_page, schema, data):
-        mount_on(shared_page, {"type": "object", "properties": {"a": schema}})
-        assert value(shared_page) == {}
-        give(shared_page, {"a": data, "unknown": [1]})
-        assert value(shared_page) == {"a": data, "unknown": [1]}
-        assert shared_page.evaluate("form.problems") == []
-        give(shared_page, {})
-        assert value(shared_page) == {}
-        assert shared_page.evaluate("inputs") == 0
+    def test_gives_back_what_it_was_given(self, static_page, schema, data):
+        mount_on(static_page, {"type": "object", "properties": {"a": schema}})
+        assert value(static_page) == {}
+        give(static_page, {"a": data, "unknown": [1]})
+        assert value(static_page) == {"a": data, "unknown": [1]}
+        assert static_page.evaluate("form.problems") == []
+        give(static_page, {})
+        assert value(static_page) == {}
+        assert static_page.evaluate("inputs") == 0
 
-    def test_of_the_whole(self, shared_page):
+    def test_of_the_whole(self, static_page):
         for schema, data in (
             ({}, [1]),
             ({"$ref": "#/components/schemas/Choice"}, {"votes": 1}),
             ({"type": "array", "items": {"type": "integer"}}, [1, 2]),
             (None, {"a": 1}),
         ):
-            mount_on(shared_page, schema)
-            give(shared_page, data)
-            assert value(shared_page) == data
+            mount_on(static_page, schema)
+            give(static_page, data)
+            assert value(static_page) == data
 
 
 class TestTyping:
@@ -373,7 +319,7 @@ class TestErrors:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_accessible_and_no_wider_than_a_phone(address, open_window, axe, scheme):
+def test_accessible_and_no_wider_than_a_phone(static_address, open_window, axe, scheme):
     kinds = {
         "text": {"type": "string", "title": EVIL, "description": "Help", "default": "x"},
         "number": {"type": ["integer", "null"], "title": "N" * 80},
@@ -387,7 +333,7 @@ def test_accessible_and_no_wider_than_a_phone(address, open_window, axe, scheme)
         "tree": {"$ref": "#/components/schemas/Tree"},
     }
     options = {"color_scheme": scheme, "viewport": {"width": 360, "height": 700}}
-    page = open_window(address, **options)
+    page = open_window(static_address, **options)
     mount_on(page, {"type": "object", "properties": kinds, "required": ["flag", "text"]})
     give(page, {"choices": [{}], "record": {"k": "v"}, "level": "z", "number": None})
     page.evaluate('form.showErrors([{"text": ["No."], "choices": ["No."]}, "No."])')

@@ -38,6 +38,7 @@ export class LiveTable {
   drawAnew(rows) {
     this.#shown.clear();
     this.#body.replaceChildren();
+    this.#head.replaceChildren();
     this.#columns = [];
     this.#fill(rows);
   }
@@ -96,7 +97,6 @@ export class LiveTable {
       this.#columns.push(name);
       this.#head.append(element("th", { scope: "col" }, name));
     }
-    while (this.#head.cells.length > this.#columns.length) this.#head.lastChild.remove();
     for (const { line } of this.#shown.values()) {
       while (line.cells.length < this.#columns.length) line.append(element("td"));
     }
