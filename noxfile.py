@@ -140,8 +140,11 @@ def servers(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """The newest Python and Django, Chromium, Node: the client, the debugger, the demo's page."""
     name_missing(session, "redis-server", "chromium")
+    session.install(*dependencies("browser"))
+    # Here and not in the first test that needs them: the time of a test is limited.
+    session.run("python", "-m", "tests.browser.node_tools")
     env = {"TEST_DB": "sqlite", "TEST_LAYER": "memory", "TEST_PART": "browser"}
-    run_suite(session, *dependencies("browser"), **env)
+    run_suite(session, **env)
 
 
 @nox.session(python=[STEADY])

@@ -78,3 +78,7 @@ class Node:
             process.communicate()
             raise
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+if __name__ == "__main__":
+    install_modules(find_node())

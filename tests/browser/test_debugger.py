@@ -296,6 +296,8 @@ def test_a_row_that_looks_like_markup_runs_nothing(demo, visit):
         expect(cell(page, EVIL).first).to_be_visible()
         ask(demo, "PATCH", f"questions/{row['id']}/", question_text=f"{EVIL}!")
         expect(cell(page, f"{EVIL}!")).to_be_visible()
+        page.get_by_role("list", name="Frames").locator("summary").first.click()
+        expect(page.get_by_role("region", name="The frame")).to_contain_text(f"{EVIL}!")
         assert page.locator("img[src=x]").count() == 0
     finally:
         ask(demo, "DELETE", f"questions/{row['id']}/")

@@ -69,9 +69,3 @@ def test_axe_finds_a_fault(browser, node):
 def test_node_is_new_enough_and_has_its_packages(node):
     done = node.run_node("--input-type=module", "--eval", "import 'ws'; console.log('fine')")
     assert (done.stdout, done.returncode) == ("fine\n", 0), done.stderr
-
-
-def test_demo_page_opens(demo, open_window, axe):
-    page = open_window(demo.http_url)
-    page.get_by_text("What's up?").first.wait_for()
-    axe(page)
