@@ -102,7 +102,7 @@ class Document:
         }
 
     def _add_events(self, channel: str, key: str, stream: StreamSchema) -> None:
-        row, name = stream.row or {}, {"const": stream.name}
+        row, name = stream.told, {"const": stream.name}
         model: Schema = {"const": stream.model} if stream.model else {"type": "string"}
         classic = (*shapes.STATEFUL,)
         event = shapes.frame(name, shapes.event(row, stream.event_pk, model), optional=classic)

@@ -13,6 +13,8 @@ from .draft7 import Schema, plain, to_draft7
 from .fields import Warn
 from .keys import lookup_schema
 
+# How django-filter labels what is no field of the model.
+NAMELESS = "[invalid name]"
 # The first that fits: a subclass before its base.
 FORM_FIELDS: tuple[tuple[type[forms.Field], Schema], ...] = (
     (forms.DecimalField, {"type": "number"}),
@@ -27,13 +29,13 @@ FORM_FIELDS: tuple[tuple[type[forms.Field], Schema], ...] = (
 )
 
 
-def filter_properties(view: Any, warn: Warn) -> dict[str, Schema]:
+def filter_properties(view: Any, model: Any, warn: Warn) -> dict[str, Schema]:
     """The keys with which a list and a subscription can be narrowed."""
     found: dict[str, Schema] = {}
     for backend_class in getattr(view, "filter_backends", None) or ():
         backend = backend_class()
         try:
-            found |= _properties(backend, view)
+            found |= _properties(backend, view, model)
         except Exception as exc:
             warn(f"The filters of {_name(view)} can't be described: {exc!r}")
     return found
@@ -41,13 +43,22 @@ def filter_properties(view: Any, warn: Warn) -> dict[str, Schema]:
 
 def page_properties(view: Any) -> dict[str, Schema]:
     """The keys that choose a page."""
+    if not _has_pages(view):
+        return {}
     return _parameters(_paginator(view), view)
 
 
 def page_schema(view: Any, row: Schema) -> Schema:
     """What a list answers: an array, or the paginator's envelope."""
+    if not _has_pages(view):
+        return {}
     rows: Schema = {"type": "array", "items": row}
     return plain(to_draft7(_paginator(view).get_paginated_response_schema(rows)))  # type: ignore[no-any-return]
+
+
+def _has_pages(view: Any) -> bool:
+    # The list of a bare ViewSet is its own.
+    return hasattr(view, "paginate_queryset")
 
 
 def _paginator(view: Any) -> Any:
@@ -57,9 +68,11 @@ def _paginator(view: Any) -> Any:
     return BarePagination() if paginator is None or size is None else paginator
 
 
-def _properties(backend: Any, view: Any) -> dict[str, Schema]:
+def _properties(backend: Any, view: Any, model: Any) -> dict[str, Schema]:
     if hasattr(backend, "get_filterset"):
-        return _filterset_properties(backend, view)
+        # Not the view's queryset, which may need a user.
+        queryset = view.get_queryset() if model is None else model._base_manager.all()
+        return _filterset_properties(backend.get_filterset(view.request, queryset, view))
     if isinstance(backend, SearchFilter) and not backend.get_search_fields(view, view.request):
         return {}
     return _parameters(backend, view)
@@ -77,8 +90,7 @@ def _parameter(parameter: Mapping[str, Any]) -> Schema:
     return {**schema, "description": str(description)} if description else schema
 
 
-def _filterset_properties(backend: Any, view: Any) -> dict[str, Schema]:
-    filterset = backend.get_filterset(view.request, view.get_queryset(), view)
+def _filterset_properties(filterset: Any) -> dict[str, Schema]:
     if filterset is None:
         return {}
     found: dict[str, Schema] = {}
@@ -96,8 +108,10 @@ def _form_field(name: str, field: forms.Field) -> dict[str, Schema]:
 
 
 def _with_notes(schema: Schema, field: forms.Field) -> Schema:
-    notes: Mapping[str, Any] = {"title": field.label, "description": field.help_text}
-    return {**schema, **{key: str(text) for key, text in notes.items() if text}}
+    notes = {"title": str(field.label or ""), "description": str(field.help_text or "")}
+    if notes["title"].startswith(NAMELESS):
+        del notes["title"]
+    return {**schema, **{key: text for key, text in notes.items() if text}}
 
 
 def _form_type(field: forms.Field) -> Schema:

@@ -19,10 +19,10 @@ from ..requests import READING_METHODS, Handshake
 from ..tasks import TaskBinding
 from ..viewsets import ViewSetBinding
 from . import shapes
-from .draft7 import Schema
+from .draft7 import Schema, any_of
 from .fields import Use, Warn
 from .filters import filter_properties, page_properties, page_schema
-from .keys import UNKNOWN, lookup_schema
+from .keys import lookup_schema
 from .serializers import Components, key_field
 from .sockets import Socket
 
@@ -51,7 +51,10 @@ class ActionSchema:
 
 @dataclass(frozen=True)
 class StreamSchema:
-    """A stream; `pk` names a row in frames, `key` is the field of a row that holds its pk."""
+    """A stream; `pk` names a row in requests, `key` is the field of a row that holds its pk.
+
+    `event_pk` and `told` are what events have.
+    """
 
     name: str
     description: str
@@ -60,6 +63,7 @@ class StreamSchema:
     pk: Schema
     event_pk: Schema
     row: Schema | None
+    told: Schema
     subscribable: bool
     tasks: bool
     actions: tuple[ActionSchema, ...]
@@ -95,6 +99,7 @@ class StreamInspector:
             pk=self._pk,
             event_pk=lookup_schema(model),
             row=self._row,
+            told=self._told,
             subscribable=self._subscribable and not self._tasks,
             tasks=self._tasks,
             actions=tuple(self._action(each) for each in self._offered()),
@@ -124,7 +129,8 @@ class StreamInspector:
         if action.name == "list":
             return self._list_data(), self._page()
         if action.name == "subscribe":
-            return shapes.subscribe_data(self._filters, self._event_pk), self._subscribed()
+            data = shapes.subscribe_data(self._filters, lookup_schema(self._model))
+            return data, shapes.subscribed(self._told)
         if action.name == "unsubscribe":
             return shapes.UNSUBSCRIBE_DATA, shapes.NOTHING
         if action.name == "delete":
@@ -181,6 +187,12 @@ class StreamInspector:
             None if self._shown is None else self._components.describe(self._shown, Use.ROW) or None
         )
 
+    @property
+    def _told(self) -> Schema:
+        """A row in events: as list shows it, or of a subscription to one row, as retrieve does."""
+        reads = [each for each in READS if each in self._class.available_actions]
+        return any_of(*(self._serialized(each, Use.ROW) or {} for each in reads)) if reads else {}
+
     def _key(self) -> str | None:
         # What can't be described has no reference.
         if self._row is None or not isinstance(self._shown, serializers.Serializer):
@@ -204,16 +216,15 @@ class StreamInspector:
             return {"type": "string"}
         return lookup_schema(self._model, self._class.lookup_field)
 
-    @property
-    def _event_pk(self) -> Schema:
-        return lookup_schema(self._model) if self._model is not None else UNKNOWN
-
     @cached_property
     def _filters(self) -> dict[str, Schema]:
         if "list" not in self._class.available_actions:
             return {}
         return (
-            self._guess("its filters", lambda: filter_properties(self._list_view, self._warn)) or {}
+            self._guess(
+                "its filters", lambda: filter_properties(self._list_view, self._model, self._warn)
+            )
+            or {}
         )
 
     @property
@@ -227,9 +238,6 @@ class StreamInspector:
     def _page(self) -> Schema:
         row = self._serialized("list", Use.ROW) or {}
         return self._guess("its pages", lambda: page_schema(self._list_view, row)) or {}
-
-    def _subscribed(self) -> Schema:
-        return shapes.subscribed(self._row or {})
 
     @cached_property
     def _subscribable(self) -> bool:

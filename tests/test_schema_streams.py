@@ -1,0 +1,241 @@
+"""The schema of streams: actions, what they take and answer, filters, pages, subscriptions."""
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from channels_api.schema import make_schema
+from channels_api.schema.shapes import NOTHING
+
+QUESTION, BRIEF, DOCUMENT, TASK = (
+    {"$ref": f"#/components/schemas/{name}"} for name in ("Question", "Brief", "Document", "Task")
+)
+ANY_KEY = {"type": ["integer", "string"]}
+TITLE = {"type": "string", "maxLength": 200}
+UUID = {"type": "string", "format": "uuid"}
+PAGE = {"type": "integer", "minimum": 1, "maximum": 2**31}
+FILTERS = {
+    "search": {"type": "string", "description": "A search term."},
+    "ordering": {
+        "type": "string",
+        "description": "Which field to use when ordering the results.",
+    },
+    "published": {"type": "boolean", "title": "Published"},
+    "owner": {"type": "integer", "title": "Owner"},
+    "question_text": {"type": "string", "title": "Question text"},
+    "votes_min": {"type": "number", "title": "How many votes"},
+    "votes_max": {"type": "number", "title": "How many votes"},
+    "kind": {"enum": ["a"], "x-enum-labels": ["Apple"]},
+    "kinds": {"type": "array", "items": {"enum": ["a"], "x-enum-labels": ["Apple"]}},
+    "since": {"type": "string", "format": "date", "description": "A day"},
+    "ids": {"type": "string", "description": "Multiple values may be separated by commas."},
+}
+PAGES = {
+    "page": {"type": "integer", "description": "A page number within the paginated result set."},
+    "size": {"type": "integer", "description": "Number of results to return per page."},
+}
+
+
+def listed(row):
+    return {"type": "array", "items": row}
+
+
+def taken(name):
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def objects(**properties):
+    return {"type": "object", "properties": properties}
+
+
+#: Operation: detail, method, standard, data, result.
+ACTIONS = {
+    "full.list": (
+        *(False, "GET", True, objects(**PAGES, **FILTERS)),
+        {
+            "type": "object",
+            "required": ["count", "results"],
+            "properties": {
+                "count": {"type": "integer"},
+                "next": {"type": ["string", "null"], "format": "uri"},
+                "previous": {"type": ["string", "null"], "format": "uri"},
+                "results": listed(BRIEF),
+            },
+        },
+    ),
+    "full.retrieve": (True, "GET", True, None, QUESTION),
+    "full.create": (False, "POST", True, taken("QuestionInput"), QUESTION),
+    "full.update": (True, "PUT", True, taken("QuestionInput"), QUESTION),
+    "full.patch": (True, "PATCH", True, taken("QuestionPatch"), QUESTION),
+    "full.delete": (True, "DELETE", True, None, NOTHING),
+    "full.clear-all": (False, "POST", False, None, {}),
+    "full.look": (False, "GET", False, {}, {}),
+    "full.mend": (True, "PATCH", False, taken("VotePatch"), {}),
+    "full.vote": (True, "POST", False, taken("VoteInput"), {}),
+    "asking.list": (
+        *(False, "GET", True, objects(page=PAGE, votes={"type": "number", "title": "Votes"})),
+        listed({}),
+    ),
+    "asking.retrieve": (True, "GET", True, None, {}),
+    "hidden.list": (False, "GET", True, objects(page=PAGE), listed(DOCUMENT)),
+    "hidden.retrieve": (True, "GET", True, None, DOCUMENT),
+    "ping.ping": (False, "POST", False, {}, {}),
+    # Its paginator has no size, so that the library's own takes its place.
+    "documents.list": (False, "GET", True, objects(page=PAGE), listed(DOCUMENT)),
+    "documents.retrieve": (True, "GET", True, None, DOCUMENT),
+    "documents.create": (False, "POST", True, taken("DocumentInput"), DOCUMENT),
+    "documents.rate": (True, "POST", False, taken("VoteInput"), {}),
+    "plain.list": (False, "GET", True, objects(), {}),
+    "tasks.retrieve": (True, "GET", True, None, TASK),
+    "tasks.delete": (True, "DELETE", True, None, TASK),
+    "tasks.subscribe": (True, "GET", True, None, TASK),
+    "tasks.unsubscribe": (True, "GET", True, None, TASK),
+    "rooms_room_name.ping.ping": (False, "POST", False, {}, {}),
+    "a b/c.ping": (False, "POST", False, {}, {}),
+}
+SUBSCRIBABLE = ("full", "asking", "documents")
+
+
+def make(settings, name="application"):
+    settings.ASGI_APPLICATION = f"tests.schema_world.{name}"
+    warnings: list[str] = []
+    return make_schema(warn=warnings.append), warnings
+
+
+def test_actions_say_what_they_take_and_answer(settings):
+    document, _ = make(settings)
+
+    found = {key: each.get("x-action") for key, each in document["operations"].items()}
+    expected = {
+        key: {
+            "stream": key.split(".")[-2],
+            "name": key.rpartition(".")[2],
+            "detail": detail,
+            "method": method,
+            "standard": standard,
+            "data": data,
+            "result": result,
+        }
+        for key, (detail, method, standard, data, result) in ACTIONS.items()
+    }
+    ours = {f"{stream}.{name}" for stream in SUBSCRIBABLE for name in ("subscribe", "unsubscribe")}
+    assert {key: each for key, each in found.items() if each and key not in ours} == expected
+    sent = {*(f"{stream}.events" for stream in SUBSCRIBABLE), "ws.ping", "rooms_room_name.ping"}
+    assert found.keys() == expected.keys() | ours | sent
+
+
+def test_a_subscription_takes_the_filters_of_list_and_tells_rows_of_list_or_retrieve(settings):
+    document, _ = make(settings)
+    row = {"anyOf": [BRIEF, QUESTION]}
+
+    action = document["operations"]["full.subscribe"]["x-action"]
+    data, result = action["data"], action["result"]
+    assert (action["detail"], action["method"], action["standard"]) == (False, "GET", True)
+    assert data["properties"]["filter"] == objects(**FILTERS)
+    assert data["properties"]["have"]["items"] == {"type": "integer"}
+    assert set(data["properties"]) == {"action", "snapshot", "filter", "since", "have"}
+    assert data["required"] == ["action"]
+    assert result["properties"]["snapshot"] == listed(row)
+    event = document["components"]["messages"]["full.events.change"]["payload"]
+    payload = event["properties"]["payload"]
+    assert payload["properties"]["data"] == {"anyOf": [row, {"type": "null"}]}
+    assert payload["properties"]["model"] == {"const": "app.question"}
+    assert payload["required"] == ["action", "pk", "data", "model"]
+
+
+def test_streams_say_what_their_rows_are(settings):
+    document, _ = make(settings)
+    found = {
+        key: tuple(each[name] for name in ("model", "key", "pk", "row", "subscribable", "tasks"))
+        for key, each in document["x-streams"].items()
+    }
+    nothing = (None, None, ANY_KEY, None, False, False)
+
+    assert found == {
+        "full": ("app.question", "id", {"type": "integer"}, BRIEF, True, False),
+        "asking": ("app.question", None, {"type": "integer"}, None, True, False),
+        "hidden": ("app.document", "id", TITLE, DOCUMENT, False, False),
+        "ping": nothing,
+        "documents": ("app.document", "id", UUID, DOCUMENT, True, False),
+        "plain": nothing,
+        "tasks": (None, None, {"type": "string"}, None, False, True),
+        "rooms_room_name.ping": nothing,
+        "a b/c": nothing,
+    }  # fmt: skip
+    second = document["x-streams"]["rooms_room_name.ping"]
+    assert (second["channel"], second["stream"]) == ("rooms_room_name", "ping")
+    assert document["x-streams"]["full"]["description"] == (
+        "Questions, with all that there is.\n\nIn two lines."
+    )
+
+
+def test_what_the_project_has_written_describes_the_actions(settings):
+    operations = make(settings)[0]["operations"]
+
+    assert operations["full.vote"]["description"] == "Add votes."
+    assert operations["documents.rate"]["description"] == "Say what it is worth."
+    assert operations["plain.list"]["description"] == "Whatever it likes."
+    assert "description" not in operations["full.create"]
+
+
+def test_sockets_are_found_behind_routers_and_middlewares(settings):
+    document, _ = make(settings)
+
+    found = {
+        key: (each["address"], each.get("parameters")) for key, each in document["channels"].items()
+    }
+    assert found == {
+        "ws": ("/ws/", None),
+        "rooms_room_name": ("/rooms/{room}/{name}/", {"room": {}, "name": {}}),
+    }
+    assert make(settings, "bare")[0]["channels"]["root"]["address"] == "/"
+
+
+def test_what_needs_a_user_is_told_and_ends_nothing(settings):
+    sentence = "AskingBinding.{}: no serializer without a socket: KeyError(False)"
+
+    assert make(settings)[1] == [sentence.format(name) for name in ("list", "retrieve")]
+
+
+@pytest.mark.parametrize("replied", ["full.create", "full.vote", "tasks.delete"])
+def test_an_action_may_fail_and_one_of_the_projects_own_may_begin_a_task(settings, replied):
+    operation = make(settings)[0]["operations"][replied]
+
+    names = [each["$ref"].rpartition("/")[2] for each in operation["reply"]["messages"]]
+    shared = ["error"] if replied == "full.create" else ["error", "task"]
+    assert names == [f"{replied}.reply", *shared]
+
+
+def test_the_document_is_the_same_each_time(settings):
+    assert repr(make(settings)[0]) == repr(make(settings)[0])
+
+
+@pytest.mark.parametrize("name", ["nothing", "http_alone"])
+def test_a_project_without_a_demultiplexer_is_told_what_was_looked_at(settings, name):
+    with pytest.raises(ImproperlyConfigured) as caught:
+        make(settings, name)
+
+    assert str(caught.value) == (
+        f"No WebsocketDemultiplexer was found in ASGI_APPLICATION (tests.schema_world.{name}), nor "
+        "in the routers and middlewares below it. Put YourDemultiplexer.as_asgi() into a route of "
+        'its URLRouter, under "websocket" in the ProtocolTypeRouter.'
+    )
+
+
+def test_an_application_that_is_missing_is_told(settings):
+    settings.ASGI_APPLICATION = "tests.no_such_module.application"
+    with pytest.raises(ImproperlyConfigured, match=r"No module named 'tests\.no_such_module'"):
+        make_schema()
+
+    del settings.ASGI_APPLICATION
+    with pytest.raises(ImproperlyConfigured, match="ASGI_APPLICATION is not set"):
+        make_schema()
+
+
+def test_all_streams_of_the_suite_can_be_described(settings):
+    """Among them those that fail in every way. None of them reaches the database."""
+    settings.ASGI_APPLICATION = "tests.app.asgi.application"
+    from tests.app.streams import Demultiplexer  # noqa: PLC0415 - it imports models
+
+    document = make_schema(warn=lambda sentence: None)
+
+    assert document["x-streams"].keys() == Demultiplexer.streams.keys()
