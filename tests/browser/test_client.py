@@ -32,4 +32,4 @@ def test_against_a_server(node, stack):
 
 
 def test_against_what_a_server_does_not_do(node):
-    run_tests(node, "sockets")
+    run_tests(node, "sockets", "frames")

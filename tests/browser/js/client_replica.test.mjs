@@ -1,12 +1,20 @@
 // Subscriptions against a server: what a replica holds after cuts, resets and whatever others change.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { after, test } from "node:test";
 
-import { isOpen, Link, open, record, settled, until } from "./client_helpers.mjs";
+import { connect } from "../../../channels_api/static/channels_api/client.js";
+import { isOpen, Link, open, OriginSocket, record, SERVER, settled, until } from "./client_helpers.mjs";
 
 const SEED = Number(process.env.CLIENT_SEED ?? 1);
 const CUTS = 30;
+
+// Says nothing but pongs, while all of this goes on.
+const silent = connect(SERVER, { WebSocket: OriginSocket });
+after(() => silent.close());
+const pings = record(silent, "in");
+const states = [];
+silent.onState((state) => states.push(state));
 
 // The rows by their keys, as `list` shows them.
 async function listed(stream, filters) {
@@ -292,4 +300,11 @@ test("with more rows than can be named it goes on all the same", async (t) => {
   await until(() => subscription.rows.has(row.id));
   assert.equal(replies(frames)[0].data.recovered, true);
   await isEqual(subscription, writer);
+});
+
+test("who only answers pings is not closed", async () => {
+  // Whoever does not answer one is closed after an interval.
+  await until(() => pings.length >= 3);
+  assert.ok(pings.every(({ ping, interval }, at) => ping === at + 1 && interval === 1));
+  assert.deepEqual(states, ["open"]);
 });

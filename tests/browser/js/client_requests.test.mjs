@@ -116,23 +116,3 @@ test("what was sent and not answered fails when the connection is lost", async (
   await isOpen(api);
   assert.equal(sent.length, 1);
 });
-
-test("many at once are not too many for the server", { concurrency: true }, async (t) => {
-  const api = open(t);
-  const seen = [];
-  const pings = record(api, "in");
-  const codes = [];
-  api.onState((state, code) => codes.push(code));
-  await Promise.all([
-    (async () => {
-      const all = Array.from({ length: 320 }, () => api.stream("questions").request("retrieve", { pk: 0 }));
-      for (const reply of await Promise.all(all)) seen.push(reply.response_status);
-    })(),
-    // Meanwhile, and after it: whoever does not answer is closed after one interval.
-    until(() => pings.filter((frame) => frame.ping).length >= 4, "four pings"),
-  ]);
-  assert.deepEqual(new Set(seen), new Set([404]));
-  assert.equal(seen.length, 320);
-  await api.stream("questions").list();
-  assert.deepEqual(codes, [null]); // it became open, and nothing else
-});

@@ -1,1 +1,277 @@
-import "./client_helpers.mjs";
+// The connection, where the test is the server: what it closes, when it is silent, and what listeners
+// do meanwhile.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { test } from "node:test";
+
+import { WebSocket, WebSocketServer } from "ws";
+
+import { connect, ConnectionLost } from "../../../channels_api/static/channels_api/client.js";
+import { fakeSockets, settled, until } from "./client_helpers.mjs";
+
+// A client without a network, whose time and chance are the test's.
+function setUp(t, options) {
+  const Socket = fakeSockets();
+  const clock = { now: 0, chance: 0.5 };
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  t.mock.method(performance, "now", () => clock.now);
+  t.mock.method(Math, "random", () => clock.chance);
+  const tick = (milliseconds) => {
+    clock.now += milliseconds;
+    t.mock.timers.tick(milliseconds);
+  };
+  const client = connect("ws://server/", { WebSocket: Socket, ...options });
+  return { Socket, clock, tick, client };
+}
+
+const AGAIN = [1000, 1001, 1006, 1011, 1012, 4408, 4409, 4429, 4503];
+const NEVER = [4400, 4401, 4403, 4413];
+
+test("which close codes are obeyed, and after which it comes back", async (t) => {
+  const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  t.after(() => server.close());
+  await once(server, "listening");
+  const seen = {};
+  server.on("connection", (socket, { url }) => {
+    const code = Number(url.slice(1));
+    seen[code] = (seen[code] ?? 0) + 1;
+    if (seen[code] > 1) return;
+    if (code === 1006) socket.terminate();
+    else socket.close(code);
+  });
+  const clients = {};
+  for (const code of [...AGAIN, ...NEVER]) {
+    const url = `ws://127.0.0.1:${server.address().port}/${code}`;
+    clients[code] = connect(url, { WebSocket, minPause: 5 });
+    t.after(() => clients[code].close());
+  }
+  const waiting = NEVER.map((code) => clients[code].stream("questions").list());
+  const results = await Promise.allSettled(waiting);
+  assert.deepEqual(
+    results.map(({ reason }) => [reason instanceof ConnectionLost, reason.message]),
+    NEVER.map((code) => [true, `The connection was closed (${code}).`]),
+  );
+  await until(() => AGAIN.every((code) => seen[code] === 2 && clients[code].state === "open"));
+  for (const code of AGAIN) assert.equal(clients[code].closeCode, code);
+  for (const code of NEVER) {
+    assert.deepEqual([clients[code].state, clients[code].closeCode, seen[code]], ["closed", code, 1]);
+    await assert.rejects(clients[code].stream("questions").list(), ConnectionLost);
+  }
+});
+
+test("pauses are random up to twice the one before, and end when the server speaks", (t) => {
+  const { Socket, clock, tick, client } = setUp(t);
+  const pause = (milliseconds) => {
+    Socket.last.shut(1006);
+    const count = Socket.made.length;
+    tick(milliseconds - 1);
+    assert.deepEqual([client.state, Socket.made.length], ["waiting", count]);
+    tick(1);
+    assert.deepEqual([client.state, Socket.made.length], ["connecting", count + 1]);
+  };
+  for (const milliseconds of [500, 1000, 2000, 4000, 8000, 15_000, 15_000]) pause(milliseconds);
+  clock.chance = 0.1;
+  pause(3000);
+  Socket.last.accept(); // that alone says little: it may be closed at once
+  pause(3000);
+  Socket.last.accept();
+  Socket.last.say({ ping: 1, interval: 20 });
+  pause(100);
+});
+
+test("where it leads", (t) => {
+  const Socket = fakeSockets();
+  const made = (url, options) => {
+    connect(url, { WebSocket: Socket, ...options }).close();
+    return Socket.last;
+  };
+  globalThis.location = { href: "https://site.example/page?x#y" };
+  t.after(() => delete globalThis.location);
+  assert.equal(made("/ws/?a=1").url, "wss://site.example/ws/?a=1");
+  assert.equal(made("http://other.example:8000/ws/#part").url, "ws://other.example:8000/ws/");
+  assert.deepEqual(made("/").protocols, ["channels-api.v1"]);
+  assert.deepEqual(made("/", { protocols: ["bearer.abc"] }).protocols, ["channels-api.v1", "bearer.abc"]);
+  assert.throws(() => connect("/ws/", { WebSocket: undefined }), /There is no WebSocket here/);
+});
+
+test("pings are answered, and their end is noticed", (t) => {
+  const { Socket, tick, client } = setUp(t);
+  Socket.last.accept();
+  Socket.last.say({ ping: 1, interval: 20 });
+  assert.deepEqual(Socket.last.sent, [{ pong: 1 }]);
+  tick(30_000);
+  Socket.last.say({ stream: "questions", payload: { action: "create" } }); // any frame is a sign of life
+  tick(43_000);
+  assert.equal(client.state, "open");
+  tick(1000);
+  assert.equal(client.state, "waiting");
+  assert.equal(Socket.last.isClosed, true);
+});
+
+test("a server that never answers the handshake is given up", (t) => {
+  const { Socket, tick, client } = setUp(t);
+  tick(60_000);
+  assert.equal(client.state, "waiting");
+  tick(500);
+  Socket.last.accept();
+  tick(60_000);
+  assert.deepEqual([client.state, Socket.made.length], ["open", 2]);
+});
+
+test("a reply that does not come fails; if nothing else comes either, the connection is dead", async (t) => {
+  const { Socket, tick, client } = setUp(t, { timeout: 5000 });
+  Socket.last.accept();
+  const [first, second] = [client.stream("a").create({}), client.stream("a").create({})];
+  tick(1000);
+  Socket.last.answer(Socket.last.sent[1], 201, "second");
+  tick(4000);
+  await assert.rejects(first, (error) => error instanceof ConnectionLost && /within 5 seconds/.test(error.message));
+  assert.equal(await second, "second");
+  assert.equal(client.state, "open");
+  Socket.last.answer(Socket.last.sent[0], 201, "late"); // nobody waits for it any more
+  const third = client.stream("a").create({});
+  tick(5000);
+  await assert.rejects(third, ConnectionLost);
+  assert.equal(client.state, "waiting");
+});
+
+test("reads are sent again on each new connection, what changes something is not", async (t) => {
+  const { Socket, tick, client } = setUp(t);
+  Socket.last.accept();
+  const stream = client.stream("a");
+  const reads = [stream.list({ page: 2 }), stream.retrieve(1)];
+  const writes = [stream.create({}), stream.patch(1, {}), stream.action("retry")];
+  for (const pause of [500, 1000]) {
+    Socket.last.shut(1006);
+    tick(pause);
+    Socket.last.accept();
+    assert.deepEqual(Socket.last.payloads.map(({ action }) => action), ["list", "retrieve"]);
+  }
+  for (const write of writes) await assert.rejects(write, ConnectionLost);
+  Socket.last.sent.forEach((frame) => Socket.last.answer(frame, 200, frame.payload.action));
+  assert.deepEqual(await Promise.all(reads), ["list", "retrieve"]);
+});
+
+test("so many wait for replies, and one that was given up keeps its place", async (t) => {
+  const { Socket, client } = setUp(t, { maxInFlight: 2 });
+  Socket.last.accept();
+  const abort = new AbortController();
+  const given = client.stream("a").create({ number: 1 }, { signal: abort.signal });
+  const [, third] = [2, 3].map((number) => client.stream("a").create({ number }));
+  abort.abort();
+  await assert.rejects(given, { name: "AbortError" });
+  assert.equal(Socket.last.sent.length, 2);
+  Socket.last.answer(Socket.last.sent[0], 201);
+  assert.equal(Socket.last.sent.length, 3);
+  Socket.last.answer(Socket.last.sent[2], 201, "third");
+  assert.equal(await third, "third");
+});
+
+test("no more are sent than a server takes", async (t) => {
+  const { Socket, tick, client } = setUp(t, { maxInFlight: 1000 });
+  Socket.last.accept();
+  for (let number = 0; number < 300; number += 1) client.stream("a").list().catch(() => {});
+  assert.equal(Socket.last.sent.length, 160);
+  for (let time = 0; time < 1000; time += 20) tick(20);
+  // 80 in a second, or what the timers make of it.
+  assert.ok(Math.abs(Socket.last.sent.length - 240) <= 2, `${Socket.last.sent.length}`);
+  client.close();
+});
+
+test("an answer to nobody in particular, for size, is for the largest", async (t) => {
+  const { Socket, client } = setUp(t);
+  Socket.last.accept();
+  const [small, large] = ["x", "ü".repeat(9)].map((text) => client.stream("a").create({ text }));
+  const payload = { action: null, errors: ["Too large."], data: null, response_status: 413, request_id: null };
+  Socket.last.say({ stream: null, payload: { ...payload, response_status: 400 } });
+  Socket.last.say({ stream: null, payload });
+  await assert.rejects(large, { status: 413, message: "Too large." });
+  Socket.last.answer(Socket.last.sent[0], 201, "small");
+  assert.equal(await small, "small");
+});
+
+test("the browser is online again", (t) => {
+  const page = new EventTarget();
+  for (const name of ["addEventListener", "removeEventListener"]) {
+    globalThis[name] = page[name].bind(page);
+    t.after(() => delete globalThis[name]);
+  }
+  const { Socket, client } = setUp(t);
+  page.dispatchEvent(new Event("online")); // it tries already
+  assert.equal(Socket.made.length, 1);
+  Socket.last.shut(1006);
+  page.dispatchEvent(new Event("online"));
+  assert.deepEqual([client.state, Socket.made.length], ["connecting", 2]);
+  client.reconnect(10_000);
+  client.close();
+  page.dispatchEvent(new Event("online"));
+  assert.equal(Socket.made.length, 2);
+});
+
+test("it is cut while it connects, and cut again", (t) => {
+  const { Socket, tick, client } = setUp(t);
+  client.reconnect(100);
+  client.reconnect(200);
+  const [dropped] = Socket.made;
+  dropped.accept(); // too late
+  assert.equal(client.state, "waiting");
+  tick(150);
+  assert.equal(Socket.made.length, 1);
+  tick(50);
+  dropped.shut(1006);
+  Socket.last.accept();
+  tick(100_000);
+  assert.deepEqual([client.state, Socket.made.length], ["open", 2]);
+});
+
+test("listeners that close, cut or subscribe", async (t) => {
+  const { Socket, tick, client } = setUp(t);
+  const states = [];
+  client.onState((state, code) => states.push([state, code]));
+  const stop = client.onState((state) => state === "open" && client.stream("b").subscribe());
+  client.stream("a").subscribe();
+  Socket.last.accept();
+  stop();
+  assert.deepEqual(Socket.last.sent.map(({ stream }) => stream), ["a", "b"]);
+  const cut = client.onFrame((way) => way === "in" && client.reconnect());
+  Socket.last.say({ ping: 1, interval: 20 });
+  cut();
+  tick(0);
+  Socket.last.accept();
+  assert.deepEqual(Socket.last.sent.map(({ stream }) => stream), ["a", "b"]);
+  client.onFrame((way) => way === "in" && client.close());
+  Socket.last.say({ ping: 1, interval: 20 });
+  assert.deepEqual(states, [
+    ["open", null],
+    ["waiting", 1006],
+    ["connecting", 1006],
+    ["open", 1006],
+    ["closed", 1000],
+  ]);
+});
+
+test("nothing of a client that was closed goes on", async (t) => {
+  const { Socket, tick, client } = setUp(t);
+  Socket.last.accept();
+  const errors = [];
+  const quiet = client.stream("a").subscribe({ onError: (error) => errors.push(error) });
+  client.stream("a").subscribe(); // of which nobody waits for anything
+  const task = client.stream("a").task("start");
+  const request = client.stream("a").list();
+  client.close();
+  client.close();
+  client.reconnect();
+  await assert.rejects(request, ConnectionLost);
+  await assert.rejects(task.result, ConnectionLost);
+  await assert.rejects(quiet.ready, { message: "The subscription was closed." });
+  await settled();
+  assert.deepEqual(errors, []);
+  const late = client.stream("a").subscribe({ onError: (error) => errors.push([late.state, error.message]) });
+  await assert.rejects(late.ready, ConnectionLost);
+  assert.deepEqual(errors, [["closed", "The connection is closed."]]);
+  await assert.rejects(client.stream("a").create({}), ConnectionLost);
+  await assert.rejects(client.task("1").result, ConnectionLost);
+  tick(1_000_000);
+  assert.deepEqual([client.state, Socket.made.length], ["closed", 1]);
+});
