@@ -1,0 +1,129 @@
+"""What the debugger copies as Python and as a test, for requests of each kind: all of it is run."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from websockets.sync.client import connect
+
+from tests.browser.demo_servers import DEMO
+from tests.servers import ROOT
+
+MODULES = ROOT / "channels_api" / "static" / "channels_api" / "debugger"
+MAKE = f"""
+import {{ SNIPPETS }} from "{(MODULES / "snippets.js").as_uri()}";
+import {{ readFileSync }} from "node:fs";
+const made = JSON.parse(readFileSync(process.argv[1])).map((call) => {{
+  const known = {{ ...call, rows: new Map(call.rows) }};
+  return Object.fromEntries(Object.entries(SNIPPETS).map(([kind, {{ make }}]) => [kind, make(known)]));
+}});
+console.log(JSON.stringify(made));
+"""
+QUESTIONS = {"model": "polls.question", "key": "id", "inputs": ["question_text", "pub_date"]}
+CHOICES = {"model": "polls.choice", "key": "id", "inputs": ["question", "choice_text"]}
+TASKS = {"model": None, "key": None, "inputs": []}
+ABOUT = {"questions": QUESTIONS, "choices": CHOICES, "tasks": TASKS}
+TEXT = "</script> 'both' \"quotes\", \\n, ü, 😀, \u2028"
+
+#: Stream, action, whether it is a standard one, whether it is about one row; pk, data.
+REQUESTS = [
+    ("questions", "create", True, False, None, {"question_text": TEXT}),
+    ("questions", "create", True, False, None, {"question_text": ""}),
+    ("questions", "list", True, False, None, {}),
+    ("questions", "list", True, False, None, {"page": 999}),
+    ("questions", "retrieve", True, True, 1, None),
+    ("questions", "retrieve", True, True, "no such row", None),
+    ("questions", "patch", True, True, 1, {"question_text": "Changed"}),
+    ("questions", "subscribe", True, True, None, {"action": "*"}),
+    ("questions", "subscribe", True, True, None, {"action": "*", "snapshot": True}),
+    ("questions", "totals", False, False, None, None),
+    ("questions", "report", False, False, None, None),
+    ("questions", "reset", False, True, 1, None),
+    ("choices", "vote", False, True, 1, None),
+    ("choices", "list", True, False, None, None),
+    ("choices", "delete", True, True, 2, None),
+    ("tasks", "retrieve", True, True, "made up", None),
+]
+
+
+def given(pk: object, data: object) -> dict:
+    return {key: value for key, value in (("pk", pk), ("data", data)) if value is not None}
+
+
+def ask(socket, stream: str, action: str, pk: object, data: object) -> dict:
+    payload = {"action": action, **given(pk, data), "request_id": 1}
+    socket.send(json.dumps({"stream": stream, "payload": payload}))
+    return json.loads(socket.recv(timeout=10))["payload"]
+
+
+@pytest.fixture(scope="module")
+def calls(demos) -> list[dict]:
+    """The requests, with the demo's replies, as the page would describe them."""
+    server = demos("daphne")
+    url = f"{server.url}ws/"
+    origin = server.http_url.rstrip("/")
+    made = []
+    for stream, action, standard, detail, pk, data in REQUESTS:
+        with connect(url, origin=origin) as socket:
+            rows = [] if pk is None else ask(socket, stream, "retrieve", pk, None)["data"]
+            reply = ask(socket, stream, action, pk, data)
+        about = {**ABOUT[stream], "rows": [[pk, rows]] if rows else [], "user": ""}
+        kind = {"standard": standard, "detail": detail}
+        places = {"url": url, "path": "/ws/", "origin": origin, "client": f"{origin}/client.js"}
+        request = {"stream": stream, "action": action, **given(pk, data)}
+        made.append({**places, **request, **about, **kind, "reply": reply})
+    return made
+
+
+@pytest.fixture(scope="module")
+def snippets(node, calls, tmp_path_factory) -> list[dict[str, str]]:
+    path = tmp_path_factory.mktemp("calls") / "calls.json"
+    path.write_text(json.dumps(calls))
+    done = node.run_node("--input-type=module", "--eval", MAKE, path)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_tests_pass_and_compare(calls, snippets, tmp_path):
+    for number, (call, made) in enumerate(zip(calls, snippets, strict=True)):
+        code = made["test"]
+        (tmp_path / f"test_right_{number}.py").write_text(code)
+        status = call["reply"]["response_status"]
+        wrong = code.replace(f'"response_status": {status}', '"response_status": 299')
+        (tmp_path / f"test_wrong_{number}.py").write_text(wrong)
+    database = {"DEMO_DATABASE": str(tmp_path / "demo.sqlite3")}
+    settings = {"DJANGO_SETTINGS_MODULE": "proj.settings", "PYTHONPATH": f"{DEMO}:{ROOT}"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    done = subprocess.run(
+        [*command, "--tb=short", "-rfE", "--rootdir", tmp_path],
+        cwd=tmp_path,
+        env={**os.environ, **database, **settings},
+        capture_output=True,
+        text=True,
+    )
+    failed = {line.split("::")[0] for line in done.stdout.splitlines() if line.startswith("FAILED")}
+    assert failed == {f"FAILED test_wrong_{number}.py" for number in range(len(calls))}, done.stdout
+
+
+@pytest.mark.parametrize("action", ["create", "totals", "report"])
+def test_python_prints_the_reply(calls, snippets, action):
+    index = next(index for index, call in enumerate(calls) if call["action"] == action)
+    code = snippets[index]["python"]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    # Each frame begins a line, and nothing inside it does.
+    last = "{" + f"\n{done.stdout}".rpartition("\n{")[2]
+    status = {"create": 201, "totals": 200, "report": 200}[action]
+    assert json.loads(last)["payload"]["response_status"] == status
+
+
+def test_javascript_is_source_and_holds_the_data(node, calls, snippets, tmp_path):
+    """That it runs, a browser shows."""
+    one_of_each_form = {call["action"]: made for call, made in zip(calls, snippets, strict=True)}
+    for action in ("create", "subscribe", "report", "vote"):
+        (tmp_path / f"{action}.mjs").write_text(one_of_each_form[action]["javascript"])
+        checked = node.run_node("--check", tmp_path / f"{action}.mjs")
+        assert checked.returncode == 0, checked.stderr
+    assert f"question_text: {json.dumps(TEXT, ensure_ascii=False)}" in snippets[0]["javascript"]
