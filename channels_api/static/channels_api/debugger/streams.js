@@ -16,7 +16,7 @@ export class StreamList {
     this.#nav.replaceChildren(
       ...(sockets.length > 1 ? [this.#chooser(sockets, socket)] : []),
       ...(form ? [form] : []),
-      ...socket.streams.map((stream) => this.#stream(stream)),
+      ...socket.streams.map((stream, index) => this.#stream(stream, `stream-${index}`)),
     );
     if (!socket.streams.length) this.#nav.append(element("p", { class: "faint", text: "This socket has no streams." }));
   }
@@ -41,8 +41,7 @@ export class StreamList {
     return element("label", { class: "field" }, "Socket", element("select", { id: "socket", onchange: choose }, ...options));
   }
 
-  #stream(stream) {
-    const id = `stream-${stream.name}`;
+  #stream(stream, id) {
     return element(
       "section",
       { class: "stream", "aria-labelledby": id, dataset: { stream: stream.name } },
