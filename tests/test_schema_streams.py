@@ -88,7 +88,7 @@ ACTIONS = {
     "tasks.retrieve": (True, "GET", True, None, TASK),
     "tasks.delete": (True, "DELETE", True, None, TASK),
     "tasks.subscribe": (True, "GET", True, None, TASK),
-    "tasks.unsubscribe": (True, "GET", True, None, TASK),
+    "tasks.unsubscribe": (True, "GET", True, None, NOTHING),
     "rooms_room_name.ping.ping": (False, "POST", False, {}, {}),
     "a b/c.ping": (False, "POST", False, {}, {}),
 }

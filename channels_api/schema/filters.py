@@ -29,7 +29,7 @@ FORM_FIELDS: tuple[tuple[type[forms.Field], Schema], ...] = (
 )
 
 
-def filter_properties(view: Any, model: Any, warn: Warn) -> dict[str, Schema]:
+def filter_properties(view: Any, *, model: Any, warn: Warn) -> dict[str, Schema]:
     """The keys with which a list and a subscription can be narrowed."""
     found: dict[str, Schema] = {}
     for backend_class in getattr(view, "filter_backends", None) or ():

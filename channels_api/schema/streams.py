@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -30,6 +30,11 @@ READS = ("list", "retrieve")
 SUBSCRIBING = ("subscribe", "unsubscribe")
 # In the order in which they are shown; custom actions follow by name.
 STANDARD = ("list", "retrieve", "create", "update", "patch", "delete", *SUBSCRIBING)
+# Of the stream of tasks.
+TASK_RESULTS = {
+    **dict.fromkeys(("retrieve", "delete", "subscribe"), shapes.TASK),
+    "unsubscribe": shapes.NOTHING,
+}
 SERIALIZED = ("create", "retrieve", "update", "patch")
 
 
@@ -124,8 +129,7 @@ class StreamInspector:
 
     def _shapes(self, action: Action) -> tuple[Schema | None, Schema]:
         if self._tasks:
-            known = action.name in STANDARD
-            return self._custom_data(action), shapes.TASK if known else {}
+            return self._custom_data(action), TASK_RESULTS.get(str(action.name), {})
         if action.name == "list":
             return self._list_data(), self._page()
         if action.name == "subscribe":
@@ -220,12 +224,8 @@ class StreamInspector:
     def _filters(self) -> dict[str, Schema]:
         if "list" not in self._class.available_actions:
             return {}
-        return (
-            self._guess(
-                "its filters", lambda: filter_properties(self._list_view, self._model, self._warn)
-            )
-            or {}
-        )
+        look = partial(filter_properties, model=self._model, warn=self._warn)
+        return self._guess("its filters", lambda: look(self._list_view)) or {}
 
     @property
     def _list_view(self) -> Any:
@@ -261,7 +261,7 @@ class StreamInspector:
         """A binding for an action, and what serializers and filters know as their view."""
         binding = self._binding(action)
         view = binding.view if isinstance(binding, ViewSetBinding) else binding
-        # By this name projects know from other tools that nobody has asked.
+        # By this name projects know that nobody has asked; other tools use it too.
         view.swagger_fake_view = True
         return binding, view
 
