@@ -101,6 +101,7 @@ class TestRoundTrip:
             *of({"type": ["object", "null"], "properties": {"a": {}}}, None, {"a": None}, [1]),
             *of({"type": "object", "additionalProperties": {"type": "integer"}}, {}, {"a": 1}),
             *of({"type": "object", "additionalProperties": {}}, {"": 1}, {"__proto__": {"a": 1}}),
+            *of({"type": "object", "properties": {}}, {}, {"a": 1}),
             *of({"$ref": "#/components/schemas/Tree"}, {"child": {"child": {"name": "x"}}}),
             *of({}, "x", 5, None, [], {"a": [1, {"b": None}]}, False),
         ],
@@ -238,9 +239,14 @@ class TestTyping:
         field(page, "a").fill('{"a": ')
         assert value(page) == {}
         assert "not JSON" in page.evaluate("form.problems")[0]["a"][0]
+        expect(field(page, "a")).to_have_attribute("aria-invalid", "true")
+        field(page, "b").focus()
+        page.evaluate("form.focusInvalid()")
+        expect(field(page, "a")).to_be_focused()
         field(page, "a").fill('{"a": 1}')
         assert value(page) == {"a": {"a": 1}}
         assert page.evaluate("form.problems") == []
+        expect(field(page, "a")).not_to_have_attribute("aria-invalid", "true")
 
     def test_a_value_that_does_not_fit_gives_way_to_the_field(self, mount):
         page = mount(a={"type": "integer", "title": "A"})

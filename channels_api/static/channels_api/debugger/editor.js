@@ -42,8 +42,9 @@ export class Editor {
     this.#grow();
   }
 
+  // Whether all that was typed can be sent: half of a date, say, would be left out.
   get valid() {
-    return this.#fault.hidden;
+    return this.#fault.hidden && !this.#form?.problems.length;
   }
 
   get data() {
@@ -62,8 +63,10 @@ export class Editor {
     this.#form?.clearErrors();
   }
 
+  // Gives the focus to what can't be sent.
   focus() {
-    this.#text.focus();
+    if (this.#fault.hidden) this.#form.focusInvalid();
+    else this.#text.focus();
   }
 
   get #properties() {

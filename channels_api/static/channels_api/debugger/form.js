@@ -36,6 +36,11 @@ export class Form {
   showErrors(errors) {
     this.clearErrors();
     this.#root.showErrors(errors);
+    this.focusInvalid();
+  }
+
+  /** Gives the focus to the first field with a fault, if there is one. */
+  focusInvalid() {
     const first = this.element.querySelector(".form-field .form-field.is-invalid");
     const control = first?.querySelector("[aria-invalid]:not([hidden] *)") ?? first;
     control?.focus();

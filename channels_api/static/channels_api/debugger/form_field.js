@@ -75,7 +75,6 @@ class Field {
   }
 
   get focusTarget() {
-    if (this.#null?.checked) return this.#null;
     return "focusTarget" in this.#active ? this.#active.focusTarget : this.#active.element;
   }
 
@@ -167,6 +166,7 @@ class Field {
 
   #update() {
     const { body, note } = this.#parts;
+    this.#mark();
     body.hidden = Boolean(this.#null?.checked);
     note.replaceChildren();
     if (body.hidden) return;
@@ -207,10 +207,15 @@ class Field {
 
   #say(sentences) {
     this.#parts.error.textContent = sentences.join(" ");
-    this.element.classList.toggle("is-invalid", sentences.length > 0);
+    this.#mark();
+  }
+
+  #mark() {
+    const isInvalid = Boolean(this.#parts.error.textContent || (!this.#null?.checked && this.#active.problem));
+    this.element.classList.toggle("is-invalid", isInvalid);
     const controls = this.#null ? [this.#active.element, this.#null] : [this.#active.element];
     for (const control of controls.filter((each) => each.matches("input, select, textarea"))) {
-      if (sentences.length) control.setAttribute("aria-invalid", "true");
+      if (isInvalid) control.setAttribute("aria-invalid", "true");
       else control.removeAttribute("aria-invalid");
     }
   }

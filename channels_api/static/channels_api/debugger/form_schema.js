@@ -70,7 +70,7 @@ function isNullable(schema) {
 function kindOf(schema, resolve) {
   if (schema.enum || "const" in schema) return "choice";
   const types = typesOf(schema);
-  if (schema.properties) return "object";
+  if (Object.keys(schema.properties ?? {}).length) return "object";
   if (types.length !== 1) return "json";
   if (types[0] === "array") return isChoices(schema, resolve) ? "choices" : "array";
   if (types[0] === "object") return schema.additionalProperties ? "record" : "json";
