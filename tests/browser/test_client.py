@@ -16,7 +16,8 @@ def stack(request, stacks):
 
 
 def run_tests(node, *names: str, **env: str) -> None:
-    done = node.run_node("--test", *(FOLDER / f"client_{name}.test.mjs" for name in names), env=env)
+    files = [FOLDER / f"client_{name}.test.mjs" for name in names]
+    done = node.run_node("--test", *files, env=env, timeout=90)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
