@@ -27,7 +27,7 @@ export function summarise({ kind, schema }, resolve) {
   return [schema.format ?? typesOf(schema)[0] ?? "", ...limits].filter(Boolean).join(", ");
 }
 
-export function typesOf(schema) {
+function typesOf(schema) {
   return [schema.type ?? []].flat().filter((type) => type !== "null");
 }
 
