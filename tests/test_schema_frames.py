@@ -138,3 +138,10 @@ def test_a_row_without_a_field_is_no_row(judge):
     assert is_reply(row)
     assert not any(is_reply({key: row[key] for key in row if key != name}) for name in row)
     assert not is_reply({**row, "votes": "0"})
+
+
+def test_all_streams_of_the_suite_are_described(judge):
+    """Among them those that fail in every way."""
+    from tests.app.streams import Demultiplexer  # noqa: PLC0415 - it imports models
+
+    assert judge.document["x-streams"].keys() == Demultiplexer.streams.keys()

@@ -229,13 +229,3 @@ def test_an_application_that_is_missing_is_told(settings):
     del settings.ASGI_APPLICATION
     with pytest.raises(ImproperlyConfigured, match="ASGI_APPLICATION is not set"):
         make_schema()
-
-
-def test_all_streams_of_the_suite_can_be_described(settings):
-    """Among them those that fail in every way. None of them reaches the database."""
-    settings.ASGI_APPLICATION = "tests.app.asgi.application"
-    from tests.app.streams import Demultiplexer  # noqa: PLC0415 - it imports models
-
-    document = make_schema(warn=lambda sentence: None)
-
-    assert document["x-streams"].keys() == Demultiplexer.streams.keys()
