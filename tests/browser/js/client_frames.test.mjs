@@ -1,10 +1,9 @@
 // Subscriptions and tasks, where the test is the server: what a real one answers but rarely.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
 
 import { connect } from "../../../channels_api/static/channels_api/client.js";
-import { fakeSockets } from "./client_helpers.mjs";
+import { fakeSockets, test } from "./client_helpers.mjs";
 
 const AT = { epoch: "e", seq: 1 };
 const ROW = { id: 1, text: "a" };

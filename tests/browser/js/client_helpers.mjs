@@ -3,6 +3,7 @@
 
 import { once } from "node:events";
 import net from "node:net";
+import { test as plainTest } from "node:test";
 
 import { WebSocket } from "ws";
 
@@ -10,6 +11,11 @@ import { connect } from "../../../channels_api/static/channels_api/client.js";
 
 export const SERVER = process.env.CLIENT_SERVER;
 const PATIENCE = 15_000;
+
+// Without a limit, a promise that is never settled holds up all tests, and none is named.
+export function test(name, body) {
+  plainTest(name, { timeout: 20_000 }, body);
+}
 
 // A browser says by itself where a page comes from.
 export class OriginSocket extends WebSocket {

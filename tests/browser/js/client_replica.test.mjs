@@ -1,10 +1,10 @@
 // Subscriptions against a server: what a replica holds after cuts, resets and whatever others change.
 
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { after } from "node:test";
 
 import { connect } from "../../../channels_api/static/channels_api/client.js";
-import { isOpen, Link, open, OriginSocket, record, SERVER, settled, until } from "./client_helpers.mjs";
+import { isOpen, Link, open, OriginSocket, record, SERVER, settled, test, until } from "./client_helpers.mjs";
 
 const SEED = Number(process.env.CLIENT_SEED ?? 1);
 const CUTS = 30;

@@ -1,10 +1,9 @@
 // Requests, errors and the queue, against a server.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
 
 import { ConnectionLost, RequestError } from "../../../channels_api/static/channels_api/client.js";
-import { isOpen, Link, open, record, until } from "./client_helpers.mjs";
+import { isOpen, Link, open, record, test, until } from "./client_helpers.mjs";
 
 const ROW = { question_text: "Who?", votes: 0, published: true, owner: null };
 

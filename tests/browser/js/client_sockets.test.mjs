@@ -3,12 +3,11 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { test } from "node:test";
 
 import { WebSocket, WebSocketServer } from "ws";
 
 import { connect, ConnectionLost } from "../../../channels_api/static/channels_api/client.js";
-import { fakeSockets, settled, until } from "./client_helpers.mjs";
+import { fakeSockets, settled, test, until } from "./client_helpers.mjs";
 
 // A client without a network, whose time and chance are the test's.
 function setUp(t, options) {

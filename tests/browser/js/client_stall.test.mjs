@@ -2,9 +2,8 @@
 // run when nobody else needs that.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
 
-import { isOpen, Link, open, record, until } from "./client_helpers.mjs";
+import { isOpen, Link, open, record, test, until } from "./client_helpers.mjs";
 
 const PID = Number(process.env.CLIENT_SERVER_PID);
 

@@ -3,10 +3,9 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
 
 import { ConnectionLost } from "../../../channels_api/static/channels_api/client.js";
-import { isOpen, Link, open, until } from "./client_helpers.mjs";
+import { isOpen, Link, open, test, until } from "./client_helpers.mjs";
 
 // Files that tasks wait for; they are not there before they are opened.
 function gates(count) {
