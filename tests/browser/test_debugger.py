@@ -165,6 +165,20 @@ class TestSubscriptions:
         expect(cell(page, missed)).to_be_visible()
         expect(cell(page, before)).to_be_visible()
 
+    @ON_ONE_SERVER
+    def test_comes_back_by_itself_after_ten_seconds(self, demo, visit):
+        page = visit("questions/subscribe")
+        page.clock.install()
+        subscribe(page)
+        page.get_by_role("button", name="Cut my connection for 10 s").click()
+        recovery = page.get_by_role("region", name="What was missed")
+        expect(recovery.get_by_role("timer")).to_have_text(re.compile(r"^\d+ s$"))
+        missed = unique("missed")
+        create(demo, missed)
+        page.clock.fast_forward(10_000)
+        expect(recovery).to_contain_text("recovered 1 change that you missed")
+        expect(cell(page, missed)).to_be_visible()
+
 
 WATCH_PROGRESS = """() => {
   window.progress = [];
