@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 
 import pytest
 from websockets.sync.client import connect
@@ -17,7 +18,8 @@ import {{ SNIPPETS }} from "{(MODULES / "snippets.js").as_uri()}";
 import {{ readFileSync }} from "node:fs";
 const made = JSON.parse(readFileSync(process.argv[1])).map((call) => {{
   const known = {{ ...call, rows: new Map(call.rows) }};
-  return Object.fromEntries(Object.entries(SNIPPETS).map(([kind, {{ make }}]) => [kind, make(known)]));
+  const kinds = Object.entries(SNIPPETS);
+  return Object.fromEntries(kinds.map(([kind, {{ make }}]) => [kind, make(known)]));
 }});
 console.log(JSON.stringify(made));
 """
@@ -38,6 +40,7 @@ REQUESTS = [
     ("questions", "patch", True, True, 1, {"question_text": "Changed"}),
     ("questions", "subscribe", True, True, None, {"action": "*"}),
     ("questions", "subscribe", True, True, None, {"action": "*", "snapshot": True}),
+    ("questions", "subscribe", True, True, 1, {"action": "*", "snapshot": True}),
     ("questions", "totals", False, False, None, None),
     ("questions", "report", False, False, None, None),
     ("questions", "reset", False, True, 1, None),
@@ -53,9 +56,13 @@ def given(pk: object, data: object) -> dict:
 
 
 def ask(socket, stream: str, action: str, pk: object, data: object) -> dict:
-    payload = {"action": action, **given(pk, data), "request_id": 1}
+    request_id = uuid.uuid4().hex
+    payload = {"action": action, **given(pk, data), "request_id": request_id}
     socket.send(json.dumps({"stream": stream, "payload": payload}))
-    return json.loads(socket.recv(timeout=10))["payload"]
+    while True:  # the subscriptions tell of changes, and the task of its states
+        found = json.loads(socket.recv(timeout=10))["payload"]
+        if found.get("request_id") == request_id:
+            return found
 
 
 @pytest.fixture(scope="module")
@@ -65,15 +72,15 @@ def calls(demos) -> list[dict]:
     url = f"{server.url}ws/"
     origin = server.http_url.rstrip("/")
     made = []
-    for stream, action, standard, detail, pk, data in REQUESTS:
-        with connect(url, origin=origin) as socket:
-            rows = [] if pk is None else ask(socket, stream, "retrieve", pk, None)["data"]
+    with connect(url, origin=origin) as socket:
+        for stream, action, standard, detail, pk, data in REQUESTS:
+            row = None if pk is None else ask(socket, stream, "retrieve", pk, None)["data"]
             reply = ask(socket, stream, action, pk, data)
-        about = {**ABOUT[stream], "rows": [[pk, rows]] if rows else [], "user": ""}
-        kind = {"standard": standard, "detail": detail}
-        places = {"url": url, "path": "/ws/", "origin": origin, "client": f"{origin}/client.js"}
-        request = {"stream": stream, "action": action, **given(pk, data)}
-        made.append({**places, **request, **about, **kind, "reply": reply})
+            about = {**ABOUT[stream], "rows": [[pk, row]] if row else [], "user": ""}
+            kind = {"standard": standard, "detail": detail}
+            places = {"url": url, "path": "/ws/", "origin": origin, "client": f"{origin}/client.js"}
+            request = {"stream": stream, "action": action, **given(pk, data)}
+            made.append({**places, **request, **about, **kind, "reply": reply})
     return made
 
 
