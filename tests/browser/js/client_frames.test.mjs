@@ -112,6 +112,18 @@ test("cut before the reply, and between the reply and what was missed", (t) => {
   assert.deepEqual(again(), [{ action: "*", since: AT, have: [1] }]);
 });
 
+test("a reset takes the place of all, and it goes on from there", (t) => {
+  const { Socket, client } = setUp(t);
+  const { subscription, told, begin, tell } = subscribed(Socket, client);
+  begin();
+  tell(1, { action: "reset", reason: "gap", snapshot: [{ id: 2 }], epoch: "f", seq: 9 });
+  assert.deepEqual(told, [{ type: "reset", reason: "gap" }]);
+  assert.deepEqual([...subscription.rows], [[2, { id: 2 }]]);
+  assert.deepEqual(subscription.position, { epoch: "f", seq: 9 });
+  tell(2, { action: "delete", pk: 2, data: null });
+  assert.deepEqual([subscription.state, subscription.rows.size], ["live", 0]);
+});
+
 test("resets that end it", (t) => {
   const { Socket, client } = setUp(t);
   const { subscription, told, begin, tell } = subscribed(Socket, client);

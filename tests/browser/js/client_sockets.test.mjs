@@ -191,21 +191,23 @@ test("an answer to nobody in particular, for size, is for the largest", async (t
 });
 
 test("the browser is online again", (t) => {
-  const page = new EventTarget();
-  for (const name of ["addEventListener", "removeEventListener"]) {
-    globalThis[name] = page[name].bind(page);
-    t.after(() => delete globalThis[name]);
-  }
+  const listeners = new Set();
+  globalThis.addEventListener = (type, listener) => type === "online" && listeners.add(listener);
+  globalThis.removeEventListener = (type, listener) => type === "online" && listeners.delete(listener);
+  t.after(() => {
+    delete globalThis.addEventListener;
+    delete globalThis.removeEventListener;
+  });
+  const online = () => listeners.forEach((listener) => listener());
   const { Socket, client } = setUp(t);
-  page.dispatchEvent(new Event("online")); // it tries already
+  online(); // it tries already
   assert.equal(Socket.made.length, 1);
   Socket.last.shut(1006);
-  page.dispatchEvent(new Event("online"));
+  online();
   assert.deepEqual([client.state, Socket.made.length], ["connecting", 2]);
   client.reconnect(10_000);
   client.close();
-  page.dispatchEvent(new Event("online"));
-  assert.equal(Socket.made.length, 2);
+  assert.equal(listeners.size, 0);
 });
 
 test("it is cut while it connects, and cut again", (t) => {
@@ -273,4 +275,21 @@ test("nothing of a client that was closed goes on", async (t) => {
   await assert.rejects(client.task("1").result, ConnectionLost);
   tick(1_000_000);
   assert.deepEqual([client.state, Socket.made.length], ["closed", 1]);
+});
+
+test("no timer of a client that was closed holds up the end of a script", (t) => {
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
+  const before = timers();
+  const Socket = fakeSockets();
+  const client = connect("ws://server/", { WebSocket: Socket });
+  Socket.last.accept();
+  Socket.last.say({ ping: 1, interval: 20 });
+  const stream = client.stream("a");
+  stream.subscribe({ onError() {} });
+  Socket.last.answer(Socket.last.sent.at(-1), 503);
+  for (let number = 0; number < 300; number += 1) stream.list().catch(() => {});
+  Socket.last.sent.filter(({ payload }) => payload?.action === "list").forEach((frame) => Socket.last.answer(frame, 200));
+  assert.ok(timers() > before + 3);
+  client.close();
+  assert.equal(timers(), before);
 });
