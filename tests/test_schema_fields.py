@@ -265,10 +265,15 @@ def test_inputs_have_what_can_be_written_and_patches_need_nothing(leaves, use):
 class NoteSerializer(serializers.ModelSerializer):
     team_name = serializers.CharField(source="team.name", read_only=True)
     text_again = serializers.ReadOnlyField(source="text")
+    # Of which its declaration does not say that it may be null.
+    its_owner = serializers.PrimaryKeyRelatedField(source="owner", read_only=True)
 
     class Meta:
         model = Note
-        fields = ["id", "text", "owner", "readers", "team", "team_name", "text_again"]
+        fields = [
+            *("id", "text", "owner", "readers", "team"),
+            *("team_name", "text_again", "its_owner"),
+        ]
         read_only_fields = ["owner", "readers"]
 
 
@@ -291,7 +296,7 @@ class FollowSerializer(serializers.ModelSerializer):
 def test_what_a_row_may_be_without_is_not_required():
     """DRF leaves out what lies behind a relation that leads nowhere."""
     expected = {
-        NoteSerializer: ["id", "text", "owner", "readers", "team", "text_again"],
+        NoteSerializer: ["id", "text", "owner", "readers", "team", "text_again", "its_owner"],
         NodeSerializer: ["code", "below", "above"],
         FollowSerializer: ["fan_name"],
     }
@@ -316,6 +321,7 @@ def test_the_keys_of_relations_are_known_without_a_queryset():
         "team": {"type": ["integer", "null"], "title": "Team"},
         "team_name": {**TEXT, "title": "Team name", "readOnly": True},
         "text_again": {"title": "Text again", "readOnly": True},
+        "its_owner": {"type": ["integer", "null"], "title": "Its owner", "readOnly": True},
     }
 
 
