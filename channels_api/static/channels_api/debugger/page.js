@@ -35,11 +35,7 @@ async function start() {
     schema = new Schema(await readSchema());
   } catch (error) {
     showFault(`The streams can't be listed. ${error.message}`);
-    $("state").hidden = true;
-    return;
-  }
-  if (!schema.sockets.length) {
-    showFault("There is no socket: ASGI_APPLICATION routes none to a WebsocketDemultiplexer.");
+    $("state").hidden = $("layout").hidden = true;
     return;
   }
   $("title").textContent = schema.title;
