@@ -197,7 +197,10 @@ export class Client {
     clearTimeout(this.#timers.connect);
     this.#heard = performance.now();
     this.#state = "open";
-    for (const lasting of [...this.#lasting]) lasting.begin();
+    for (const lasting of [...this.#lasting]) {
+      // A listener of frames may have ended it meanwhile, or the connection.
+      if (this.#state === "open" && this.#lasting.has(lasting)) lasting.begin();
+    }
     this.#sendMore();
     // Not before: what listeners subscribe to has begun already, and must not begin twice.
     if (this.#state === "open") this.#become("open");
@@ -301,7 +304,7 @@ export class Client {
       return;
     }
     this.#settle(request);
-    if (request.follow) this.#followers.set(request.id, request.follow);
+    if (request.follow && reply.response_status < 400) this.#followers.set(request.id, request.follow);
     request.done(reply);
     this.#sendMore();
   }
@@ -498,7 +501,6 @@ export class Subscription {
   // Called by the client
 
   begin() {
-    this.#forget(); // one that is on its way still
     const { pk, filter } = this.#asked;
     const data = { action: "*", ...(filter && { filter }), ...this.#wish() };
     this.#n = 0;
@@ -709,7 +711,6 @@ export class Task {
 
   begin() {
     if (this.#id === null) return; // what begins it was sent, or waits to be
-    this.#forget();
     this.#ask({ stream: this.#client._tasks.name, action: "subscribe", pk: this.#id });
   }
 

@@ -252,6 +252,20 @@ test("listeners that close, cut or subscribe", async (t) => {
   ]);
 });
 
+test("a listener of frames that cuts or closes while subscriptions begin", (t) => {
+  const { Socket, tick, client } = setUp(t);
+  client.stream("a").subscribe();
+  const b = client.stream("b").subscribe({ onError() {} });
+  client.stream("c").subscribe();
+  const actions = [() => client.reconnect(), () => b.close()];
+  client.onFrame(() => actions.shift()?.());
+  Socket.last.accept();
+  assert.deepEqual(Socket.last.sent.map(({ stream }) => stream), ["a"]);
+  tick(0);
+  Socket.last.accept();
+  assert.deepEqual(Socket.last.sent.map(({ stream }) => stream), ["a", "c"]);
+});
+
 test("nothing of a client that was closed goes on", async (t) => {
   const { Socket, tick, client } = setUp(t);
   Socket.last.accept();
