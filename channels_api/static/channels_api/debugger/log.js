@@ -24,7 +24,7 @@ export class FrameLog {
     this.#text.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.#leave();
     });
-    box.append(this.#head(box), this.#list);
+    box.append(this.#head(), this.#list);
     this.#showCount();
   }
 
@@ -47,7 +47,7 @@ export class FrameLog {
     this.#showCount();
   }
 
-  #head(box) {
+  #head() {
     const grow = element("button", { id: "log-grow", type: "button", class: "plain", "aria-expanded": "false", "aria-controls": "frames", text: "Larger" });
     grow.addEventListener("click", () => {
       const large = document.body.classList.toggle("large-log");

@@ -25,24 +25,23 @@ export class Schema {
 
   #socket(name, channel) {
     const socket = { name, address: channel.address, streams: [], actions: [] };
-    for (const [id, operation] of Object.entries(this.#document.operations ?? {})) {
+    for (const operation of Object.values(this.#document.operations ?? {})) {
       const called = operation["x-action"];
       if (called && operation.channel?.$ref === `#/channels/${escape(name)}`) {
-        this.#add(socket, id, operation, called);
+        this.#add(socket, operation, called);
       }
     }
     socket.tasks = socket.streams.find((stream) => stream.tasks)?.name;
     return socket;
   }
 
-  #add(socket, id, operation, called) {
+  #add(socket, operation, called) {
     let stream = socket.streams.find((each) => each.name === called.stream);
     if (!stream) {
       stream = { ...this.#stream(socket, called.stream), name: called.stream, actions: [] };
       socket.streams.push(stream);
     }
-    const words = { title: operation.title, description: operation.description ?? operation.summary };
-    const action = { ...called, ...words, id, stream, socket };
+    const action = { ...called, description: operation.description, stream, socket };
     // A subscription may be to one row, and a row's actions are to one.
     action.takesPk = called.detail || (called.standard && /subscribe$/.test(called.name));
     action.fragment = fragmentOf(this.#isFirst(socket) ? [] : [socket.name], stream.name, called.name);
