@@ -100,9 +100,12 @@ test("after a cut it is told what it has missed", async (t) => {
 test("it survives a log that no longer tells what was missed", async (t) => {
   const { link, subscription, changes, writer, other } = await pair(t);
   await subscription.ready;
+  const gone = await writer.create({ question_text: "gone" });
+  await until(() => subscription.rows.has(gone.id));
   link.down();
   await until(() => subscription.state === "stale");
   changes.length = 0;
+  await writer.delete(gone.id);
   await other.stream("state-write").action("create", { data: { count: 300 } });
   link.up();
   await until(() => subscription.state === "live");
