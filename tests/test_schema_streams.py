@@ -162,7 +162,7 @@ def test_streams_say_what_their_rows_are(settings):
         "a b/c": nothing,
     }  # fmt: skip
     second = document["x-streams"]["rooms_room_name.ping"]
-    assert (second["channel"], second["stream"]) == ("rooms_room_name", "ping")
+    assert (second["socket"], second["stream"]) == ("rooms_room_name", "ping")
     assert document["x-streams"]["full"]["description"] == (
         "Questions, with all that there is.\n\nIn two lines."
     )
@@ -181,13 +181,14 @@ def test_sockets_are_found_behind_routers_and_middlewares(settings):
     document, _ = make(settings)
 
     found = {
-        key: (each["address"], each.get("parameters")) for key, each in document["channels"].items()
+        key: (each["address"], each.get("parameters"))
+        for key, each in document["x-sockets"].items()
     }
     assert found == {
         "ws": ("/ws/", None),
         "rooms_room_name": ("/rooms/{room}/{name}/", {"room": {}, "name": {}}),
     }
-    assert make(settings, "bare")[0]["channels"]["root"]["address"] == "/"
+    assert make(settings, "bare")[0]["x-sockets"]["root"]["address"] == "/"
 
 
 def test_what_needs_a_user_is_told_and_ends_nothing(settings):

@@ -158,7 +158,7 @@ def test_no_text_of_the_project_ends_its_comment(key, text):
 def test_docstrings_end_no_comment_either():
     found = {"evil.run": operation("evil", "run", about="*/ evil();", method="GET", standard=False)}
     streams = {"evil": stream("evil", description="*/ evil();")}
-    text = to_typescript(document(found, streams, channels=("ws", "*/evil();")))
+    text = to_typescript(document(found, streams, sockets=("ws", "*/evil();")))
 
     assert re.sub(r"/\*\*.*?\*/", "", text, flags=re.DOTALL).count("evil();") == 0
 
@@ -188,7 +188,7 @@ def test_names_of_streams_and_sockets():
         "ws_room.live-votes": stream("live-votes", "ws_room"),
     }
     components = {"LiveVotesStream": {"type": "object"}}
-    text = to_typescript(document((), streams, components, channels=("ws", "ws_room")))
+    text = to_typescript(document((), streams, components, sockets=("ws", "ws_room")))
 
     assert re.findall(r"export interface (\S+)", text) == [
         "Api",

@@ -27,15 +27,14 @@ WRITING = {"method": "POST", "standard": True}
 CUSTOM = {"method": "POST", "standard": False}
 
 
-def operation(
-    stream, name, *, detail=False, data=None, result=None, channel="ws", about="", **more
-):
+def operation(stream, name, *, detail=False, data=None, result=None, socket="ws", about="", **more):
     """An operation that a client calls; anything may be its result unless said."""
     return {
         "action": "receive",
-        "channel": {"$ref": f"#/channels/{channel}"},
+        "channel": {"$ref": f"#/channels/{stream}"},
         "description": about,
         "x-action": {
+            "socket": socket,
             "stream": stream,
             "name": name,
             "detail": detail,
@@ -46,9 +45,9 @@ def operation(
     }
 
 
-def stream(name, channel="ws", **fields):
+def stream(name, socket="ws", **fields):
     return {
-        "channel": channel,
+        "socket": socket,
         "stream": name,
         "description": "",
         "model": None,
@@ -61,13 +60,13 @@ def stream(name, channel="ws", **fields):
     }
 
 
-def document(operations=(), streams=None, components=None, channels=("ws",)):
+def document(operations=(), streams=None, components=None, sockets=("ws",)):
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Polls", "version": "1"},
-        "channels": {name: {"address": f"/{name}/"} for name in channels},
         "operations": dict(operations),
         "components": {"schemas": components or {}},
+        "x-sockets": {name: {"address": f"/{name}/"} for name in sockets},
         "x-streams": streams or {},
     }
 
@@ -110,7 +109,7 @@ def polls():
         f"{each['x-action']['stream']}.{each['x-action']['name']}": each for each in found
     }
     operations["admin.questions.retrieve"] = operation(
-        "questions", "retrieve", channel="admin", **{**read, "result": {"type": "string"}}
+        "questions", "retrieve", socket="admin", **{**read, "result": {"type": "string"}}
     )
     streams = {
         "questions": stream(
@@ -126,7 +125,7 @@ def polls():
         "tasks": stream("tasks", key=None, pk={"type": "string"}, tasks=True),
         "admin.questions": stream("questions", "admin", row={"type": "string"}),
     }
-    return document(operations, streams, components(), channels=("ws", "admin"))
+    return document(operations, streams, components(), sockets=("ws", "admin"))
 
 
 def components():

@@ -24,6 +24,7 @@ class Document:
 
     def __init__(self, title: str) -> None:
         self._info = {"title": title, "version": "1.0.0"}
+        self._sockets: dict[str, Any] = {}
         self._channels: dict[str, Any] = {}
         self._operations: dict[str, Any] = {}
         self._messages: dict[str, Any] = {}
@@ -39,26 +40,34 @@ class Document:
             "channels": self._channels,
             "operations": self._operations,
             "components": {"schemas": schemas, "messages": self._messages},
+            "x-sockets": self._sockets,
             "x-streams": self._streams,
         }
 
     def add_socket(self, socket: Socket, streams: list[StreamSchema]) -> None:
-        """A channel, with the operations of its streams."""
-        channel = _free(
-            re.sub(r"\W+", "_", socket.address, flags=re.ASCII).strip("_") or "root", self._channels
-        )
-        self._channels[channel] = {"address": socket.address, "messages": {}}
+        """A socket: each of its streams is a channel, and they have one address."""
+        path = re.sub(r"\W+", "_", socket.address, flags=re.ASCII).strip("_")
+        name = _free(path or "root", self._sockets)
+        self._sockets[name] = {"address": socket.address}
         if socket.parameters:
-            self._channels[channel]["parameters"] = {name: {} for name in socket.parameters}
+            self._sockets[name]["parameters"] = {each: {} for each in socket.parameters}
         for stream in streams:
-            self._add_stream(channel, stream)
-        self._add_pings(channel)
+            self._add_stream(name, stream)
+        self._add_pings(name)
 
-    def _add_stream(self, channel: str, stream: StreamSchema) -> None:
+    def _add_channel(self, key: str, socket: str) -> str:
+        # One for the whole socket would do, but what reads documents goes through all messages of
+        # a channel for each of its operations.
+        channel = _free(FORBIDDEN.sub("_", key), self._channels)
+        self._channels[channel] = {**self._sockets[socket], "messages": {}}
+        return channel
+
+    def _add_stream(self, socket: str, stream: StreamSchema) -> None:
         # Another socket may have a stream of the same name.
-        key = f"{channel}.{stream.name}" if stream.name in self._streams else stream.name
+        key = f"{socket}.{stream.name}" if stream.name in self._streams else stream.name
+        channel = self._add_channel(key, socket)
         self._streams[key] = {
-            "channel": channel,
+            "socket": socket,
             "stream": stream.name,
             "description": stream.description,
             "model": stream.model,
@@ -69,18 +78,19 @@ class Document:
             "tasks": stream.tasks,
         }
         for action in stream.actions:
-            self._add_action(channel, f"{key}.{action.name}", stream, action)
+            operation = self._action(channel, f"{key}.{action.name}", stream, action)
+            operation["x-action"] = {"socket": socket, **_called(stream, action)}
         if stream.subscribable:
             self._add_events(channel, key, stream)
 
-    def _add_action(
+    def _action(
         self, channel: str, key: str, stream: StreamSchema, action: ActionSchema
-    ) -> None:
+    ) -> dict[str, Any]:
         request = self._add_message(key, _request(stream, action), f"{key}: request")
         replies = [self._add_message(f"{key}.reply", _reply(stream, action), f"{key}: reply")]
         # Any action of the project's own may hand its work to a task.
         shared = ["error"] if action.is_standard and not stream.tasks else ["error", "task"]
-        self._operations[_free(key, self._operations)] = {
+        operation = {
             "action": "receive",
             "channel": {"$ref": f"#/channels/{channel}"},
             "title": key,
@@ -90,16 +100,9 @@ class Document:
                 "channel": {"$ref": f"#/channels/{channel}"},
                 "messages": self._refer(channel, *replies, *shared),
             },
-            "x-action": {
-                "stream": stream.name,
-                "name": action.name,
-                "detail": action.detail,
-                "method": action.method,
-                "standard": action.is_standard,
-                "data": action.data,
-                "result": action.result,
-            },
         }
+        self._operations[_free(key, self._operations)] = operation
+        return operation
 
     def _add_events(self, channel: str, key: str, stream: StreamSchema) -> None:
         row, name = stream.told, {"const": stream.name}
@@ -116,9 +119,10 @@ class Document:
         )
         self._send(channel, f"{key}.events", f"{key}: events of a subscription", *messages)
 
-    def _add_pings(self, channel: str) -> None:
-        key = _free(f"{channel}.ping", self._operations)
-        self._send(channel, key, f"{channel}: pings, for clients of channels-api.v1", "ping")
+    def _add_pings(self, socket: str) -> None:
+        channel = self._add_channel(socket, socket)
+        key = _free(f"{socket}.ping", self._operations)
+        self._send(channel, key, f"{socket}: pings, for clients of channels-api.v1", "ping")
         self._operations[key]["reply"] = {
             "channel": {"$ref": f"#/channels/{channel}"},
             "messages": self._refer(channel, "pong"),
@@ -148,6 +152,18 @@ class Document:
         self._add_message("pong", shapes.PONG, "All before the ping was read")
         self._add_message("error", _error(), "A request was refused, or has failed")
         self._add_message("task", _task(), "What a task is at that an action has begun")
+
+
+def _called(stream: StreamSchema, action: ActionSchema) -> dict[str, Any]:
+    return {
+        "stream": stream.name,
+        "name": action.name,
+        "detail": action.detail,
+        "method": action.method,
+        "standard": action.is_standard,
+        "data": action.data,
+        "result": action.result,
+    }
 
 
 def _request(stream: StreamSchema, action: ActionSchema) -> Schema:

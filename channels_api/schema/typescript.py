@@ -35,30 +35,30 @@ def to_typescript(schema: Mapping[str, Any]) -> str:
     """The text of a TypeScript module that exports the types of a document of `make_schema()`.
 
     `Api` is for `connect<Api>()`: the streams of the first socket. Further sockets have one each,
-    with the channel's name before it (`AdminApi`). Components keep their names, unless these are no
+    with the socket's name before it (`AdminApi`). Components keep their names, unless these are no
     identifiers or taken.
     """
     names = Names()
     # First of all: it is what pages import by name.
     apis = {
-        channel: names.give("Api" if number == 0 else f"{capitalized(channel)}Api")
-        for number, channel in enumerate(schema["channels"])
+        socket: names.give("Api" if number == 0 else f"{capitalized(socket)}Api")
+        for number, socket in enumerate(schema["x-sockets"])
     }
     components = schema.get("components", {}).get("schemas", {})
     types = Types({name: names.give(name) for name in components})
-    streams = {channel: list(_streams(schema, channel, names)) for channel in apis}
+    streams = {socket: list(_streams(schema, socket, names)) for socket in apis}
     parts = [HEAD]
-    for channel, api in apis.items():
-        parts.append(_api_text(schema["channels"][channel], api, streams[channel]))
+    for socket, api in apis.items():
+        parts.append(_api_text(schema["x-sockets"][socket], api, streams[socket]))
     for found in streams.values():
         parts.extend(_stream_text(stream, types) for stream in found)
     parts.extend(types.declaration(name, component) for name, component in components.items())
     return "\n".join(parts)
 
 
-def _streams(schema: Mapping[str, Any], channel: str, names: Names) -> Iterator[Stream]:
+def _streams(schema: Mapping[str, Any], socket: str, names: Names) -> Iterator[Stream]:
     for key, about in schema["x-streams"].items():
-        if about["channel"] == channel:
+        if about["socket"] == socket:
             operations = tuple(_operations(schema, about))
             # The keys are told apart where several sockets have a stream of one name.
             type_name = names.give(f"{capitalized(key)}Stream")
@@ -66,15 +66,15 @@ def _streams(schema: Mapping[str, Any], channel: str, names: Names) -> Iterator[
 
 
 def _operations(schema: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    channel = {"$ref": f"#/channels/{about['channel']}"}
+    wanted = (about["socket"], about["stream"])
     for operation in schema["operations"].values():
         action = operation.get("x-action")
-        if action and action["stream"] == about["stream"] and operation["channel"] == channel:
+        if action and (action["socket"], action["stream"]) == wanted:
             yield operation
 
 
-def _api_text(channel: Mapping[str, Any], api: str, streams: list[Stream]) -> str:
-    about = comment(f"The streams of the socket at {channel.get('address')}.")
+def _api_text(socket: Mapping[str, Any], api: str, streams: list[Stream]) -> str:
+    about = comment(f"The streams of the socket at {socket['address']}.")
     fields = [f"{property_key(stream.name)}: {stream.type_name};" for stream in streams]
     return f"{about}export interface {api} {block(fields)}\n"
 

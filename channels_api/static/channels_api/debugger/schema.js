@@ -6,7 +6,7 @@ export class Schema {
   constructor(document) {
     this.#document = document;
     this.title = document.info?.title ?? "Channels API";
-    this.sockets = Object.entries(document.channels ?? {}).map(([name, channel]) => this.#socket(name, channel));
+    this.sockets = Object.entries(document["x-sockets"] ?? {}).map(([name, { address }]) => this.#socket(name, address));
   }
 
   // The component that a "$ref" points to; undefined for one that points nowhere.
@@ -23,13 +23,11 @@ export class Schema {
     return socket?.actions.find((each) => each.stream.name === stream && each.name === action);
   }
 
-  #socket(name, channel) {
-    const socket = { name, address: channel.address, streams: [], actions: [] };
+  #socket(name, address) {
+    const socket = { name, address, streams: [], actions: [] };
     for (const operation of Object.values(this.#document.operations ?? {})) {
       const called = operation["x-action"];
-      if (called && operation.channel?.$ref === `#/channels/${escape(name)}`) {
-        this.#add(socket, operation, called);
-      }
+      if (called?.socket === name) this.#add(socket, operation, called);
     }
     socket.tasks = socket.streams.find((stream) => stream.tasks)?.name;
     return socket;
@@ -53,20 +51,16 @@ export class Schema {
   #stream(socket, name) {
     const streams = this.#document["x-streams"] ?? {};
     const found = [streams[name], streams[`${socket.name}.${name}`]];
-    return found.find((stream) => stream?.channel === socket.name) ?? found[0] ?? {};
+    return found.find((stream) => stream?.socket === socket.name) ?? found[0] ?? {};
   }
 
   #isFirst(socket) {
-    return socket.name === Object.keys(this.#document.channels)[0];
+    return socket.name === Object.keys(this.#document["x-sockets"])[0];
   }
 }
 
 function fragmentOf(before, ...names) {
   return `#${[...before, ...names].map(encodeURIComponent).join("/")}`;
-}
-
-function escape(name) {
-  return name.replaceAll("~", "~0").replaceAll("/", "~1");
 }
 
 // A fragment that was typed by hand may be no proper one.
