@@ -107,7 +107,7 @@ def test_actions_say_what_they_take_and_answer(settings):
     found = {key: each.get("x-action") for key, each in document["operations"].items()}
     expected = {
         key: {
-            "socket": "rooms_room_name" if key.startswith("rooms_") else "ws",
+            "socket": "rooms_room_name" if key.endswith("ping") and key != "ping.ping" else "ws",
             "stream": key.split(".")[-2],
             "name": key.rpartition(".")[2],
             "detail": detail,

@@ -12,6 +12,8 @@ const READS = new Set(["retrieve", "list"]);
 // server would refuse that; where no rows are hidden it can do without.
 const MOST_HELD = 1000;
 const MOST_HELD_TEXT = 40_000;
+// Tries of a subscription that has never begun, where something stands against it that may pass.
+const MOST_TRIES = 5;
 // Intervals without any frame after which a connection is taken for lost.
 const SILENT_INTERVALS = 2.2;
 // Requests that are sent in a second, and at once after a silence: a little less than what a server
@@ -555,8 +557,9 @@ export class Subscription {
 
   #refused(reply) {
     const { response_status: status } = reply;
+    const mayPass = TEMPORARY.has(status) && this.#tries < MOST_TRIES;
     // What went well before is no fault of the binding's: its database may be away.
-    if (TEMPORARY.has(status) || (status === 500 && this.#position)) {
+    if (mayPass || (this.#position && (TEMPORARY.has(status) || status === 500))) {
       this.#tryAgain();
       return;
     }

@@ -88,6 +88,17 @@ test("a subscribe that is put off is tried again, and goes on where it was", (t)
   assert.deepEqual(Socket.last.payloads.map(({ data }) => data), [wish]);
 });
 
+test("a subscribe that is put off again and again is told as an error, if it has never begun", async (t) => {
+  const { Socket, client, tick } = setUp(t);
+  const { subscription } = subscribed(Socket, client);
+  for (let tries = 0; tries < 6; tries += 1) {
+    Socket.last.answer(Socket.last.sent.at(-1), 429, null, ["A socket may have 100 subscriptions."]);
+    tick(30_000);
+  }
+  assert.equal(Socket.last.payloads.length, 6);
+  await assert.rejects(subscription.ready, { status: 429, message: "A socket may have 100 subscriptions." });
+});
+
 test("an error of the server's at the first subscribe is told", async (t) => {
   const { Socket, client } = setUp(t);
   const { subscription } = subscribed(Socket, client);
