@@ -16,6 +16,8 @@ const MOST_HELD_TEXT = 40_000;
 const MOST_TRIES = 5;
 // Intervals without any frame after which a connection is taken for lost.
 const SILENT_INTERVALS = 2.2;
+// Milliseconds of silence after which a server that has not pinged yet is asked for a sign of life.
+const PROBE_AFTER = 30_000;
 // Requests that are sent in a second, and at once after a silence: a little less than what a server
 // takes unless it is told otherwise. Beyond it, it answers nobody in particular.
 const RATE = 80;
@@ -198,6 +200,7 @@ export class Client {
   #opened() {
     clearTimeout(this.#timers.connect);
     this.#heard = performance.now();
+    this.#listen(null);
     this.#state = "open";
     for (const lasting of [...this.#lasting]) {
       // A listener of frames may have ended it meanwhile, or the connection.
@@ -372,12 +375,21 @@ export class Client {
   }
 
   // Each ping says within how many seconds another one follows. Where nothing at all comes for
-  // longer, the connection is dead, whatever the socket says.
+  // longer, the connection is dead, whatever the socket says. Null: there was none yet, and perhaps
+  // this server sends none.
   #listen(interval) {
     clearTimeout(this.#timers.silence);
-    const left = interval * 1000 * SILENT_INTERVALS - (performance.now() - this.#heard);
+    const limit = interval === null ? PROBE_AFTER : interval * 1000 * SILENT_INTERVALS;
+    const left = limit - (performance.now() - this.#heard);
     if (left > 0) this.#timers.silence = setTimeout(() => this.#listen(interval), left);
+    else if (interval === null) this.#probe();
     else this.#giveUp();
+  }
+
+  // It need not be a stream that is there: no answer at all is what counts.
+  #probe() {
+    const done = () => this.#listen(null);
+    this._send({ stream: "ping", action: "ping" }, { first: true, done, failed() {} });
   }
 
   #tell(listeners, ...values) {

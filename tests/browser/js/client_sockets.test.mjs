@@ -59,6 +59,20 @@ test("which close codes are obeyed, and after which it comes back", async (t) =>
   }
 });
 
+test("a server that has not pinged yet is asked for a sign of life, and left if there is none", (t) => {
+  const { Socket, tick, client } = setUp(t);
+  Socket.last.accept();
+  tick(29_999);
+  assert.deepEqual(Socket.last.sent, []);
+  tick(1);
+  assert.equal(Socket.last.payloads.length, 1);
+  Socket.last.answer(Socket.last.sent[0], 404, null, ["There is no stream 'ping'."]);
+  tick(30_000);
+  assert.equal(Socket.last.payloads.length, 2);
+  tick(60_000);
+  assert.deepEqual([client.state, client.closeCode], ["waiting", 1006]);
+});
+
 test("pauses are random up to twice the one before, and end when the server speaks", (t) => {
   const { Socket, clock, tick, client } = setUp(t);
   const pause = (milliseconds) => {
