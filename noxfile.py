@@ -87,10 +87,10 @@ def dependencies(group: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), group)
 
 
-def run_suite(session: nox.Session, *requirements: str, **env: str) -> None:
+def run_suite(session: nox.Session, *requirements: str, processes: int = 2, **env: str) -> None:
     session.install("-e", ".", *requirements, *dependencies("test"))
     # By file: what the tests of a file have started serves all of them.
-    spread = ["--numprocesses", "2", "--dist", "loadfile"]
+    spread = ["--numprocesses", str(processes), "--dist", "loadfile"]
     session.run("python", "-m", "pytest", *spread, *session.posargs, env=env)
 
 
@@ -133,7 +133,8 @@ def servers(session: nox.Session) -> None:
     }
     if env == {"TEST_DB": "sqlite", "TEST_LAYER": "memory"}:
         session.skip("neither is here, and without them there is nothing new in it")
-    run_suite(session, **env, TEST_PART="servers")
+    # Many of these tests wait for servers, and two processes would leave a core idle.
+    run_suite(session, **env, processes=3, TEST_PART="servers")
 
 
 @nox.session(python=[NEWEST], tags=["test"])

@@ -105,6 +105,7 @@ ONCE = {
     "test_load_endings.py": "embedded",
     "test_load_slow_reader.py": "embedded",
     "test_readme.py": "embedded",
+    "test_differential.py": "embedded",
     "test_each_rule_is_needed": "embedded",
 }
 #: Pages and Node: a part of its own, for it needs programs and packages that nothing else does.

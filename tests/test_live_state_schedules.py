@@ -244,7 +244,7 @@ MUTANTS = {
     numbers_are_given_before_the_commit: 477,
     reads_go_to_a_replica: 48,
     the_position_moves_with_the_first_frame: 457,
-    the_position_moves_although_more_waits: 1117,
+    the_position_moves_although_more_waits: 2002,
     a_client_that_comes_back_is_told_the_top_at_once: 95,
     what_the_client_holds_is_ignored: 135,
     what_a_slow_client_missed_is_forgotten: 8,

@@ -49,14 +49,13 @@ def test_quickstart(tmp_path, kind):
     assert printed.splitlines() == readme.blocks()["It prints"].splitlines()
 
 
-@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
-async def test_tasks(tmp_path, kind):
+async def test_tasks(tmp_path):
     """The section's files in the quickstart's project: both doors, and one task in both."""
     readme.write_project(tmp_path)
     readme.write_tasks(tmp_path)
     for command in ["check"], ["makemigrations", "polls"], ["migrate"]:
         readme.run(tmp_path, "manage.py", *command)
-    with QuickstartServer(kind, tmp_path) as server:
+    with QuickstartServer("uvicorn", tmp_path) as server:
         async with SocketClient(server.url + "ws/") as client:
             await client.request("reports", "build", data={"words": ["why", "what"]})
             last = (await follow(client))[-1]["payload"]

@@ -19,8 +19,8 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
-from channels_api.logs import logger
-from channels_api.schema import make_schema
+from ..logs import logger
+from ..schema import make_schema
 
 # Scripts, styles and the socket come from this site; nothing that stands inside the page runs.
 # Older browsers do not take a socket for 'self': it is named as well.
