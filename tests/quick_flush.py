@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.models import Count, Max
 from django.test import TransactionTestCase
 
@@ -40,7 +40,10 @@ class QuickFlush:
 
 
 def _is_made(alias: str) -> bool:
-    return ContentType._meta.db_table in connections[alias].introspection.table_names()
+    try:
+        return ContentType._meta.db_table in connections[alias].introspection.table_names()
+    except OperationalError:  # in PostgreSQL there is no such database
+        return False
 
 
 def _tables(alias: str) -> list[str]:
