@@ -145,20 +145,22 @@ def test_a_subscription_takes_the_filters_of_list_and_tells_rows_of_list_or_retr
 
 def test_streams_say_what_their_rows_are(settings):
     document, _ = make(settings)
+    names = ("model", "key", "pk", "event_pk", "row", "subscribable", "tasks")
+    number = {"type": "integer"}
     found = {
-        key: tuple(each[name] for name in ("model", "key", "pk", "row", "subscribable", "tasks"))
+        key: tuple(each[name] for name in names)
         for key, each in document["x-streams"].items()
     }
-    nothing = (None, None, ANY_KEY, None, False, False)
+    nothing = (None, None, ANY_KEY, ANY_KEY, None, False, False)
 
     assert found == {
-        "full": ("app.question", "id", {"type": "integer"}, BRIEF, True, False),
-        "asking": ("app.question", None, {"type": "integer"}, None, True, False),
-        "hidden": ("app.document", "id", TITLE, DOCUMENT, False, False),
+        "full": ("app.question", "id", number, number, BRIEF, True, False),
+        "asking": ("app.question", None, number, number, None, True, False),
+        "hidden": ("app.document", "id", TITLE, UUID, DOCUMENT, False, False),
         "ping": nothing,
-        "documents": ("app.document", "id", UUID, DOCUMENT, True, False),
+        "documents": ("app.document", "id", UUID, UUID, DOCUMENT, True, False),
         "plain": nothing,
-        "tasks": (None, None, {"type": "string"}, None, False, True),
+        "tasks": (None, None, {"type": "string"}, ANY_KEY, None, False, True),
         "rooms_room_name.ping": nothing,
         "a b/c": nothing,
     }  # fmt: skip

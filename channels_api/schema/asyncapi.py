@@ -73,6 +73,7 @@ class Document:
             "model": stream.model,
             "key": stream.key,
             "pk": stream.pk,
+            "event_pk": stream.event_pk,
             "row": stream.row,
             "subscribable": stream.subscribable,
             "tasks": stream.tasks,
