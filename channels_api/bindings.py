@@ -53,6 +53,8 @@ class ResourceBindingBase(Dispatch):
 
     # Filled from the decorators: what clients call is looked up here and nowhere else.
     available_actions: ClassVar[dict[str, Action]] = {}
+    # True while a schema is made, without a socket and a user.
+    swagger_fake_view = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
