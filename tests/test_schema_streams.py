@@ -1,10 +1,20 @@
 """The schema of streams: actions, what they take and answer, filters, pages, subscriptions."""
 
 import pytest
+from channels.routing import URLRouter
+from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import path, re_path
 
+from channels_api.bindings import ReadOnlyResourceBinding
+from channels_api.demultiplexer import WebsocketDemultiplexer
+from channels_api.protocol import RequestFrame
+from channels_api.requests import Handshake
 from channels_api.schema import make_schema
 from channels_api.schema.shapes import NOTHING
+from tests import schema_world
+from tests.app.models import Question
+from tests.app.serializers import QuestionSerializer
 
 QUESTION, BRIEF, DOCUMENT, TASK = (
     {"$ref": f"#/components/schemas/{name}"} for name in ("Question", "Brief", "Document", "Task")
@@ -101,6 +111,28 @@ def make(settings, name="application"):
     return make_schema(warn=warnings.append), warnings
 
 
+@pytest.fixture
+def make_routes(settings, monkeypatch):
+    """A function that makes the document of these routes, and what was warned of."""
+
+    def run(*routes):
+        monkeypatch.setattr(schema_world, "routed", URLRouter([*routes]), raising=False)
+        return make(settings, "routed")
+
+    return run
+
+
+@pytest.fixture
+def make_streams(make_routes):
+    """A function that makes the document of one socket with these streams, and its warnings."""
+
+    def run(**streams):
+        demultiplexer = type("Streams", (WebsocketDemultiplexer,), {"consumers": streams})
+        return make_routes(path("ws/", demultiplexer.as_asgi()))
+
+    return run
+
+
 def test_actions_say_what_they_take_and_answer(settings):
     document, _ = make(settings)
 
@@ -148,8 +180,7 @@ def test_streams_say_what_their_rows_are(settings):
     names = ("model", "key", "pk", "event_pk", "row", "subscribable", "tasks")
     number = {"type": "integer"}
     found = {
-        key: tuple(each[name] for name in names)
-        for key, each in document["x-streams"].items()
+        key: tuple(each[name] for name in names) for key, each in document["x-streams"].items()
     }
     nothing = (None, None, ANY_KEY, ANY_KEY, None, False, False)
 
@@ -198,6 +229,34 @@ def test_what_needs_a_user_is_told_and_ends_nothing(settings):
     sentence = "AskingBinding.{}: no serializer without a socket: KeyError(False)"
 
     assert make(settings)[1] == [sentence.format(name) for name in ("list", "retrieve")]
+
+
+def test_a_binding_can_tell_whether_somebody_has_asked(make_streams):
+    class OwnBinding(ReadOnlyResourceBinding):
+        serializer_class = QuestionSerializer
+
+        def get_queryset(self):
+            if self.swagger_fake_view:
+                return Question.objects.all()
+            return Question.objects.filter(owner=self.user)
+
+    document, warnings = make_streams(own=OwnBinding)
+
+    assert document["x-streams"]["own"]["model"] == "app.question"
+    assert warnings == []
+    asked = OwnBinding(Handshake({"user": User(pk=1)}), RequestFrame("own", "list"))
+    assert asked.get_queryset().model is Question
+
+
+def test_braces_in_an_expression_are_no_parameters(make_routes):
+    document, warnings = make_routes(
+        re_path(r"^ws/[a-z]{2}/(?P<room>\w+)/$", schema_world.Second.as_asgi())
+    )
+
+    assert list(document["x-sockets"].values()) == [
+        {"address": "/ws/[a-z]{2}/{room}/", "parameters": {"room": {}}}
+    ]
+    assert warnings == []
 
 
 @pytest.mark.parametrize("replied", ["full.create", "full.vote", "tasks.delete"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ from ..demultiplexer import WebsocketDemultiplexer
 
 # What middlewares call the application that they wrap.
 WRAPPED = ("inner", "application", "app")
+
+# Of an address; what a regular expression repeats, as [a-z]{2}, is none.
+PARAMETER = re.compile(r"\{([A-Za-z_]\w*)\}")
 
 ADVICE = (
     'Put YourDemultiplexer.as_asgi() into a route of its URLRouter, under "websocket" in the '
@@ -73,5 +77,4 @@ def _walk(application: Any, pattern: str, above: tuple[Any, ...]) -> Iterator[So
 
 def _socket(demultiplexer: type[WebsocketDemultiplexer], pattern: str) -> Socket:
     address = EndpointEnumerator(patterns=[]).get_path_from_regex(pattern)
-    names = [part.partition("}")[0] for part in address.split("{")[1:]]
-    return Socket(address, tuple(names), demultiplexer.streams)
+    return Socket(address, tuple(PARAMETER.findall(address)), demultiplexer.streams)

@@ -24,7 +24,7 @@ from .fields import Use, Warn
 from .filters import filter_properties, page_properties, page_schema
 from .keys import lookup_schema
 from .serializers import Components, key_field
-from .sockets import Socket
+from .sockets import PARAMETER, Socket
 
 READS = ("list", "retrieve")
 SUBSCRIBING = ("subscribe", "unsubscribe")
@@ -291,7 +291,7 @@ def _scope(socket: Socket) -> dict[str, Any]:
     values: Mapping[str, str] = dict.fromkeys(socket.parameters, "1")
     return {
         "type": "websocket",
-        "path": socket.address.format_map(values),
+        "path": PARAMETER.sub("1", socket.address),
         "headers": [],
         "query_string": b"",
         "user": AnonymousUser(),
