@@ -135,6 +135,37 @@ class TestPage:
         expect(page.locator("#reply-errors")).to_be_visible()
 
 
+def with_another_socket(document: dict) -> dict:
+    """The schema, as if the tasks were on a socket of their own as well."""
+    called = document["operations"]["tasks.retrieve"]
+    other = {**called, "x-action": {**called["x-action"], "socket": "other"}}
+    document["operations"]["other.tasks.retrieve"] = other
+    document["x-sockets"]["other"] = {"address": "/ws/"}
+    return document
+
+
+@ON_ONE_SERVER
+def test_a_reply_that_comes_when_another_socket_is_shown(visit):
+    page = visit("questions/totals")
+    page.route(
+        "**/schema.json",
+        lambda route: route.fulfill(json=with_another_socket(route.fetch().json())),
+    )
+    page.reload()
+    expect(page.locator("#state")).to_have_text("Open")
+    # Before any reply can come: in one go.
+    page.evaluate("""() => {
+      document.getElementById("send").click();
+      const chooser = document.getElementById("socket");
+      chooser.value = "other";
+      chooser.dispatchEvent(new Event("change"));
+    }""")
+    expect(page.get_by_role("heading", name="tasks /")).to_be_visible()
+    expect(page.get_by_role("list", name="Frames").get_by_role("listitem")).to_have_count(2)
+    page.goto(page.url.partition("#")[0] + "#questions/totals")
+    expect(page.locator("#reply-status")).to_contain_text("200")
+
+
 class TestSubscriptions:
     def test_a_row_of_another_client_arrives_and_goes(self, demo, visit):
         page = visit("questions/subscribe")

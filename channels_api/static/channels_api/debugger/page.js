@@ -149,8 +149,10 @@ function showState() {
 }
 
 async function send(request) {
+  // Before the reply: when it comes, another socket may be shown, which has no such stream.
+  const stream = streamOf(request);
   const exchange = await session.send(request);
-  seen.add(streamOf(request), exchange.reply.data);
+  seen.add(stream, exchange.reply.data);
   return exchange;
 }
 
