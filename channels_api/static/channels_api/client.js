@@ -8,10 +8,11 @@ const REFUSALS = new Set([4400, 4401, 4403, 4413]);
 const TEMPORARY = new Set([429, 503, 504]);
 // What changes nothing may be sent twice, when it is not known whether it arrived.
 const READS = new Set(["retrieve", "list"]);
-// A subscription that comes back names the rows that it holds. With more of them, or more text, the
-// server would refuse that; where no rows are hidden it can do without.
+// A subscription that comes back names the rows that it holds. With more of them, or more bytes in
+// all, the server would refuse that; where no rows are hidden it can do without.
 const MOST_HELD = 1000;
-const MOST_HELD_TEXT = 40_000;
+const MOST_BYTES = 65_536 - 1024; // of which some are around the data
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 // Tries of a subscription that has never begun, where something stands against it that may pass.
 const MOST_TRIES = 5;
 // Intervals without any frame after which a connection is taken for lost.
@@ -468,6 +469,10 @@ export class Subscription {
   #options;
   #asked;
   #rows = new Map();
+  // The keys of rows by their primary keys, where an event has told both; and whether the keys are
+  // the primary keys: of a field that was named, null until an event shows it.
+  #keys = new Map();
+  #arePks;
   #position = null;
   #state = "pending";
   #ready = deferred();
@@ -482,6 +487,7 @@ export class Subscription {
     this.#client = client;
     this.#stream = stream;
     this.#options = options;
+    this.#arePks = options.key === undefined || null;
     // As it is now: a filter that is changed later would not be that of the rows that are held.
     this.#asked = JSON.parse(JSON.stringify({ pk: options.pk, filter: options.filter }));
     // Who hears of errors need not wait for `ready` as well.
@@ -516,7 +522,7 @@ export class Subscription {
 
   begin() {
     const { pk, filter } = this.#asked;
-    const data = { action: "*", ...(filter && { filter }), ...this.#wish() };
+    const data = this.#wish({ action: "*", ...(filter && { filter }) });
     this.#n = 0;
     this.#forget = this.#client._send(
       { stream: this.#stream, action: "subscribe", pk, data },
@@ -544,11 +550,20 @@ export class Subscription {
   }
 
   // Where it stands, so that the server tells what it missed; or that it needs all rows.
-  #wish() {
-    if (!this.#position) return { snapshot: true };
-    const have = [...this.#rows.keys()];
-    const short = have.length <= MOST_HELD && JSON.stringify(have).length <= MOST_HELD_TEXT;
-    return { since: this.#position, ...(short && { have }) };
+  #wish(asked) {
+    if (!this.#position) return { ...asked, snapshot: true };
+    const wish = { ...asked, since: this.#position };
+    const have = this.#heldPks();
+    const whole = { ...wish, have };
+    const fits = have.length <= MOST_HELD && byteLength(JSON.stringify(whole)) <= MOST_BYTES;
+    // What is no primary key would be taken for a row that is gone.
+    return fits && !have.includes(undefined) ? whole : wish;
+  }
+
+  // The primary keys of the rows, undefined where it is not known.
+  #heldPks() {
+    const pks = new Map([...this.#keys].map(([pk, key]) => [key, pk]));
+    return [...this.#rows.keys()].map((key) => pks.get(key) ?? (this.#arePks ? key : undefined));
   }
 
   #begun(reply) {
@@ -577,7 +592,7 @@ export class Subscription {
     }
     const gone = status === 404 && this.#asked.pk !== undefined;
     // The row that was watched has been deleted meanwhile, or is hidden now.
-    if (gone) for (const pk of [...this.#rows.keys()]) this.#delete(pk);
+    if (gone) for (const key of [...this.#rows.keys()]) this.#remove(key);
     this.#fail(refusal(reply));
   }
 
@@ -627,6 +642,7 @@ export class Subscription {
       return false;
     }
     this.#rows.clear(); // the same map for ever, for whoever has it
+    this.#keys.clear();
     for (const [key, row] of keyed) this.#rows.set(key, row);
     return true;
   }
@@ -637,16 +653,48 @@ export class Subscription {
     return key === undefined ? (row.id ?? row.pk) : row[key];
   }
 
+  // Snapshots know rows by their keys, events by their primary keys, which need not look the same.
   #put(type, pk, row) {
-    const previous = this.#rows.get(pk);
-    this.#rows.set(pk, row);
-    this.#changed({ type, pk, row, previous });
+    const key = this.#key(row) ?? pk;
+    const held = this.#keys.get(pk) ?? key;
+    const previous = this.#rows.get(held);
+    if (held !== key) this.#rows.delete(held); // it is called otherwise now
+    this.#arePks = this.#arePks !== false && String(key) === String(pk);
+    this.#keys.set(pk, key);
+    this.#rows.set(key, row);
+    this.#changed({ type, pk: key, row, previous });
   }
 
   #delete(pk) {
-    const previous = this.#rows.get(pk);
-    this.#rows.delete(pk);
-    this.#changed({ type: "delete", pk, row: undefined, previous });
+    const key = this.#keys.get(pk) ?? this.#keyLike(pk);
+    if (key === undefined && this.#isKeyedOtherwise(pk)) {
+      this.#unsubscribe();
+      this.#fail(new RequestError("It is not known which row was deleted: say what their primary key is, as `key`."));
+      return;
+    }
+    this.#keys.delete(pk);
+    this.#remove(key ?? pk);
+  }
+
+  #remove(key) {
+    const previous = this.#rows.get(key);
+    this.#rows.delete(key);
+    this.#changed({ type: "delete", pk: key, row: undefined, previous });
+  }
+
+  // The key of a row that no event has told of, but a snapshot: it may be text where events have a number.
+  #keyLike(pk) {
+    if (this.#arePks === false) return undefined;
+    if (this.#rows.has(pk)) return pk;
+    return [...this.#rows.keys()].find((key) => String(key) === String(pk));
+  }
+
+  // Whether a row that is here may have this primary key all the same. Where the keys are primary
+  // keys none has it: the row was never here, which is nothing unusual.
+  #isKeyedOtherwise(pk) {
+    const told = new Set(this.#keys.values());
+    const key = [...this.#rows.keys()].find((held) => !told.has(held));
+    return key !== undefined && (this.#arePks === false || !isAlike(key, pk));
   }
 
   #changed(change) {
@@ -872,6 +920,12 @@ function sentences(error) {
 
 function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+// Whether both can be keys of one model: numbers, and UUIDs as events hold them, are told from others.
+function isAlike(key, pk) {
+  if (typeof pk === "number") return Number.isFinite(Number(key));
+  return !UUID.test(pk) || UUID.test(key);
 }
 
 function byteLength(text) {

@@ -210,3 +210,102 @@ test("a task that is refused at its begin is not tried again", async (t) => {
   tick(100_000);
   assert.equal(Socket.last.sent.length, 1);
 });
+
+test("rows whose keys are not quite what events call them", (t) => {
+  const { Socket, client } = setUp(t);
+  const { subscription, told, begin, tell } = subscribed(Socket, client);
+  const [one, two] = [{ id: "1" }, { id: "2" }];
+  begin({ snapshot: [one, two] });
+  tell(1, { action: "update", pk: 1, data: { id: "1", text: "b" } });
+  tell(2, { action: "delete", pk: 2, data: null });
+  tell(3, { action: "delete", pk: 3, data: null }); // it was never here
+  assert.deepEqual(told, [
+    { type: "update", pk: "1", row: { id: "1", text: "b" }, previous: one },
+    { type: "delete", pk: "2", row: undefined, previous: two },
+    { type: "delete", pk: 3, row: undefined, previous: undefined },
+  ]);
+  tell(4, { action: "delete", pk: 1, data: null });
+  assert.deepEqual([subscription.state, subscription.rows.size], ["live", 0]);
+});
+
+test("rows that are kept by something else than their primary keys", (t) => {
+  const { Socket, client, tick } = setUp(t);
+  const { subscription, told, begin, tell } = subscribed(Socket, client, { key: "url" });
+  const again = () => {
+    client.reconnect();
+    tick(0);
+    Socket.last.accept();
+    return Socket.last.payloads.at(-1).data;
+  };
+  const [one, two] = [{ url: "/1/" }, { url: "/2/" }];
+  begin({ snapshot: [one] });
+  assert.deepEqual(again(), { action: "*", since: AT }); // that "/1/" is row 1, it can't know
+  begin({ recovered: true, snapshot: undefined });
+  tell(1, { action: "update", pk: 1, data: { ...one, text: "b" } });
+  tell(2, { action: "create", pk: 2, data: two });
+  assert.deepEqual([...subscription.rows.keys()], ["/1/", "/2/"]);
+  tell(3, { action: "update", pk: 1, data: { url: "/one/" } });
+  assert.deepEqual([...subscription.rows.keys()], ["/2/", "/one/"]);
+  assert.deepEqual(again(), { action: "*", since: AT, have: [2, 1] });
+  begin({ recovered: true, snapshot: undefined });
+  tell(1, { action: "delete", pk: 2, data: null });
+  tell(2, { action: "delete", pk: 3, data: null }); // it was never here
+  assert.deepEqual(told.map(({ type, pk }) => [type, pk]), [
+    ["delete", "/2/"],
+    ["delete", 3],
+  ]);
+  assert.deepEqual([...subscription.rows.keys()], ["/one/"]);
+});
+
+const UUID = "6f0f27a5-8f8d-4b3c-9f61-0d3d0c8f6a11";
+
+for (const [key, rows, pk] of [
+  ["url", [{ url: "/1/" }], 1],
+  [undefined, [{ id: UUID.replaceAll("-", "") }], UUID],
+]) {
+  test(`which row was deleted can't be known, by ${key ?? "id"}`, (t) => {
+    const { Socket, client } = setUp(t);
+    const { subscription, told, begin, tell } = subscribed(Socket, client, { key });
+    begin({ snapshot: rows });
+    tell(1, { action: "delete", pk, data: null });
+    assert.deepEqual(told, [
+      [0, "It is not known which row was deleted: say what their primary key is, as `key`."],
+    ]);
+    assert.deepEqual([subscription.state, Socket.last.payloads.at(-1).action], ["closed", "unsubscribe"]);
+  });
+}
+
+test("a field that is named holds primary keys, as the first event shows", (t) => {
+  const { Socket, client, tick } = setUp(t);
+  const { subscription, begin, tell } = subscribed(Socket, client, { key: "uuid" });
+  const other = UUID.replace("6", "7");
+  begin({ snapshot: [{ uuid: UUID }] });
+  tell(1, { action: "delete", pk: other, data: null }); // it was never here
+  tell(2, { action: "create", pk: other, data: { uuid: other } });
+  client.reconnect();
+  tick(0);
+  Socket.last.accept();
+  assert.deepEqual(Socket.last.payloads[0].data.have, [UUID, other]);
+  begin({ recovered: true, snapshot: undefined });
+  tell(1, { action: "delete", pk: UUID, data: null });
+  assert.deepEqual([...subscription.rows.keys()], [other]);
+});
+
+test("the rows that are held are named where the frame does not get too large", (t) => {
+  const { Socket, client, tick } = setUp(t);
+  const again = (rows, filter) => {
+    const { subscription, begin } = subscribed(Socket, client, { filter });
+    begin({ snapshot: rows });
+    client.reconnect();
+    tick(0);
+    Socket.last.accept();
+    const { data } = Socket.last.payloads[0];
+    subscription.close();
+    return [data.have?.length, data.filter];
+  };
+  const rows = (length, id) => Array.from({ length }, (_, number) => ({ id: `${id}${number}` }));
+  assert.deepEqual(again(rows(900, "k".repeat(60))), [900, undefined]);
+  assert.deepEqual(again(rows(900, "\u9375".repeat(35))), [undefined, undefined]);
+  const filter = { search: "x".repeat(30_000) };
+  assert.deepEqual(again(rows(900, "k".repeat(40)), filter), [undefined, filter]);
+});
