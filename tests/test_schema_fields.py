@@ -108,6 +108,7 @@ FIELDS = {
         },
         {"minItems": 1},
     ),
+    "path": (serializers.FilePathField(__file__.rpartition("/")[0]), TEXT, {}),
     "json": (serializers.JSONField(), {}, {}),
     "null_json": (serializers.JSONField(allow_null=True), {}, {}),
     "list": (serializers.ListField(), {"type": "array", "items": {}}, {}),

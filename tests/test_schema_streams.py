@@ -1,10 +1,13 @@
 """The schema of streams: actions, what they take and answer, filters, pages, subscriptions."""
 
+import django_filters
 import pytest
 from channels.routing import URLRouter
+from django import forms
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import path, re_path
+from django_filters.rest_framework import DjangoFilterBackend
 
 from channels_api.bindings import ReadOnlyResourceBinding
 from channels_api.demultiplexer import WebsocketDemultiplexer
@@ -246,6 +249,57 @@ def test_a_binding_can_tell_whether_somebody_has_asked(make_streams):
     assert warnings == []
     asked = OwnBinding(Handshake({"user": User(pk=1)}), RequestFrame("own", "list"))
     assert asked.get_queryset().model is Question
+
+
+class Values(django_filters.FilterSet):
+    #: Without a mark for it, tests have no database: what asks it fails.
+    every = django_filters.AllValuesFilter(field_name="votes", label="Every", help_text="One.")
+    owners = django_filters.AllValuesMultipleFilter(field_name="owner__username")
+    document = django_filters.ModelChoiceFilter(queryset=lambda request: 1 / 0)
+    order = django_filters.OrderingFilter(fields=["votes"])
+    lookup = django_filters.LookupChoiceFilter(
+        field_class=forms.DecimalField, lookup_choices=["lt", "gt"], field_name="votes"
+    )
+    file = django_filters.Filter(field_name="question_text")
+    file.field_class, file.extra = forms.FilePathField, {"path": "/", "required": False}
+
+    class Meta:
+        model = Question
+        fields = {"votes": ["in", "range"], "published": ["exact"]}
+
+
+def test_filters_take_what_their_queries_read_and_do_not_ask_the_database(make_streams):
+    class FilteredBinding(ReadOnlyResourceBinding):
+        queryset = Question.objects.all()
+        serializer_class = QuestionSerializer
+        filter_backends = [DjangoFilterBackend]
+        filterset_class = Values
+
+    document, warnings = make_streams(filtered=FilteredBinding)
+
+    commas = {"type": "string", "description": "Multiple values may be separated by commas."}
+    names = {"type": "array", "items": {"type": "string", "maxLength": 150}}
+    choice = {"enum": ["lt", "gt"], "x-enum-labels": ["Lt", "Gt"]}
+    found = document["operations"]["filtered.list"]["x-action"]["data"]["properties"]
+    assert found == {
+        "page": PAGE,
+        "votes__in": {**commas, "title": "Votes is in"},
+        "votes__range": {**commas, "title": "Votes is in range"},
+        "published": {"type": "boolean", "title": "Published"},
+        "every": {"type": "integer", "title": "Every", "description": "One."},
+        "owners": {**names, "title": "Owner username"},
+        "order": {
+            "type": "string",
+            "title": "Ordering",
+            "description": "Several, with commas between them.",
+        },
+        "lookup": {"type": "number", "title": "Votes"},
+        "lookup_lookup": {**choice, "title": "Votes"},
+        "file": {"type": "string", "title": "Question text"},
+    }
+    assert warnings == [
+        "The filter Values.document can't be described: ZeroDivisionError('division by zero')"
+    ]
 
 
 def test_braces_in_an_expression_are_no_parameters(make_routes):

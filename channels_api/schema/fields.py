@@ -60,6 +60,7 @@ class Fields:
             (serializers.ListField, self._list),
             (serializers.DictField, self._dict),
             (serializers.MultipleChoiceField, _multiple_choice),
+            (serializers.FilePathField, _file_path),
             (serializers.ChoiceField, _choice),
             (serializers.PrimaryKeyRelatedField, self._related),
             (serializers.SlugRelatedField, _slug),
@@ -156,6 +157,11 @@ def _choice(field: Any, _: Use) -> Schema:
     schema: Schema = {"enum": values, "x-enum-labels": plain(list(map(str, labels.values())))}
     kinds = {_json_type(value) for value in values}
     return {"type": kinds.pop(), **schema} if len(kinds) == 1 else schema
+
+
+def _file_path(_: Any, __: Use) -> Schema:
+    # Its choices are the files of the server.
+    return {"type": "string"}
 
 
 def _json_type(value: Any) -> str:

@@ -15,6 +15,9 @@ from .keys import lookup_schema
 
 # How django-filter labels what is no field of the model.
 NAMELESS = "[invalid name]"
+# Filters of it whose choices are the values that the table has.
+ALL_VALUES = frozenset(("AllValuesFilter", "AllValuesMultipleFilter"))
+COMMAS: Schema = {"type": "string", "description": "Several, with commas between them."}
 # The first that fits: a subclass before its base.
 FORM_FIELDS: tuple[tuple[type[forms.Field], Schema], ...] = (
     (forms.DecimalField, {"type": "number"}),
@@ -35,7 +38,7 @@ def filter_properties(view: Any, *, model: Any, warn: Warn) -> dict[str, Schema]
     for backend_class in getattr(view, "filter_backends", None) or ():
         backend = backend_class()
         try:
-            found |= _properties(backend, view, model)
+            found |= _properties(backend, view, model, warn)
         except Exception as exc:
             warn(f"The filters of {_name(view)} can't be described: {exc!r}")
     return found
@@ -68,11 +71,11 @@ def _paginator(view: Any) -> Any:
     return BarePagination() if paginator is None or size is None else paginator
 
 
-def _properties(backend: Any, view: Any, model: Any) -> dict[str, Schema]:
+def _properties(backend: Any, view: Any, model: Any, warn: Warn) -> dict[str, Schema]:
     if hasattr(backend, "get_filterset"):
         # Not the view's queryset, which may need a user.
         queryset = view.get_queryset() if model is None else model._base_manager.all()
-        return _filterset_properties(backend.get_filterset(view.request, queryset, view))
+        return _filterset_properties(backend.get_filterset(view.request, queryset, view), warn)
     if isinstance(backend, SearchFilter) and not backend.get_search_fields(view, view.request):
         return {}
     return _parameters(backend, view)
@@ -90,43 +93,72 @@ def _parameter(parameter: Mapping[str, Any]) -> Schema:
     return {**schema, "description": str(description)} if description else schema
 
 
-def _filterset_properties(filterset: Any) -> dict[str, Schema]:
-    if filterset is None:
-        return {}
+def _filterset_properties(filterset: Any, warn: Warn) -> dict[str, Schema]:
     found: dict[str, Schema] = {}
-    for name, field in filterset.form.fields.items():
-        found |= _form_field(name, field)
-    return plain(found)  # type: ignore[no-any-return]
+    for name, each in {} if filterset is None else filterset.filters.items():
+        # Not its form, which fails as a whole.
+        try:
+            found |= plain(_filter(name, each))
+        except Exception as exc:
+            warn(f"The filter {_name(filterset)}.{name} can't be described: {exc!r}")
+    return found
+
+
+def _filter(name: str, each: Any) -> dict[str, Schema]:
+    # Its field would ask the database, and show what it holds.
+    if not ALL_VALUES.isdisjoint(kind.__name__ for kind in type(each).__mro__):
+        return {name: _with_notes(_column(each), each.label, each.extra.get("help_text"))}
+    return _form_field(name, each.field)
+
+
+def _column(each: Any) -> Schema:
+    value = lookup_schema(each.model, each.field_name)
+    several = issubclass(each.field_class, forms.MultipleChoiceField)
+    return {"type": "array", "items": value} if several else value
 
 
 def _form_field(name: str, field: forms.Field) -> dict[str, Schema]:
     suffixes = getattr(field.widget, "suffixes", None)
-    if suffixes and isinstance(field, forms.MultiValueField):
-        parts = zip(suffixes, field.fields, strict=False)
-        return {f"{name}_{suffix}": _with_notes(_form_type(each), field) for suffix, each in parts}
-    return {name: _with_notes(_form_type(field), field)}
+    if not suffixes or not isinstance(field, forms.MultiValueField):
+        return {name: _with_notes(_form_type(field), field.label, field.help_text)}
+    return {
+        f"{name}_{suffix}" if suffix else name: _with_notes(
+            _form_type(each), field.label, field.help_text
+        )
+        for suffix, each in zip(suffixes, field.fields, strict=False)
+    }
 
 
-def _with_notes(schema: Schema, field: forms.Field) -> Schema:
-    notes = {"title": str(field.label or ""), "description": str(field.help_text or "")}
+def _with_notes(schema: Schema, label: Any, help_text: Any) -> Schema:
+    notes = {"title": str(label or ""), "description": str(help_text or "")}
     if notes["title"].startswith(NAMELESS):
         del notes["title"]
     return {**schema, **{key: text for key, text in notes.items() if text}}
 
 
 def _form_type(field: forms.Field) -> Schema:
-    if isinstance(field, forms.ModelMultipleChoiceField):
-        return {"type": "array", "items": _row_key(field)}
-    if isinstance(field, forms.ModelChoiceField):
-        return _row_key(field)
-    if isinstance(field, forms.MultipleChoiceField):
-        return {"type": "array", "items": _choices(field)}
+    # It reads text, and gives each part to the kind of field that it is as well.
+    if hasattr(field, "base_widget_class"):
+        return COMMAS
     if isinstance(field, forms.ChoiceField):
-        return _choices(field)
+        return _choice_type(field)
     for kind, schema in FORM_FIELDS:
         if isinstance(field, kind):
             return schema
     return {"type": "string"}
+
+
+def _choice_type(field: Any) -> Schema:
+    if isinstance(field, forms.FilePathField):
+        return {"type": "string"}  # its choices are the server's files
+    if isinstance(field, forms.ModelMultipleChoiceField):
+        return {"type": "array", "items": _row_key(field)}
+    if isinstance(field, forms.ModelChoiceField):
+        return _row_key(field)
+    choices = _choices(field)
+    if isinstance(field, forms.MultipleChoiceField):
+        return {"type": "array", "items": choices}
+    return choices
 
 
 def _row_key(field: Any) -> Schema:
