@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from django.core.validators import RegexValidator
+from jsonschema import Draft7Validator
 from rest_framework import serializers
 
 from channels_api.schema.draft7 import to_draft7
@@ -294,16 +295,39 @@ class FollowSerializer(serializers.ModelSerializer):
         fields = ["fan_name", "fan_above"]
 
 
-def test_what_a_row_may_be_without_is_not_required():
-    """DRF leaves out what lies behind a relation that leads nowhere."""
-    expected = {
-        NoteSerializer: ["id", "text", "owner", "readers", "team", "text_again", "its_owner"],
-        NodeSerializer: ["code", "below", "above"],
-        FollowSerializer: ["fan_name"],
-    }
-    for kind, names in expected.items():
-        _, schemas, _ = describe(kind(), Use.ROW)
-        assert schemas[kind.__name__.removesuffix("Serializer")]["required"] == names
+class LeafySerializer(serializers.ModelSerializer):
+    key = serializers.IntegerField(source="leaf.id_of_leaf")
+    above_leaf = serializers.CharField(source="leaf.above.name", required=False)
+    leaf_above = serializers.IntegerField(source="above.leaf.id_of_leaf", read_only=True)
+    its_leaf = NodeSerializer(source="leaf")
+    leaf_notes = serializers.PrimaryKeyRelatedField(source="leaf.below", many=True, read_only=True)
+
+    class Meta:
+        model = Node
+        fields = ["key", "above_leaf", "leaf_above", "its_leaf", "leaf_notes"]
+
+
+LONE, ABOVE = Node(name="n", code="c"), Node(name="m", code="d")
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows", "required"),
+    [
+        (NoteSerializer, [], ["id", "text", "owner", "readers", "team", "text_again", "its_owner"]),
+        (NodeSerializer, [], ["code", "leaf", "below", "above"]),
+        (FollowSerializer, [Follow(fan=LONE), Follow(fan=Node(above=ABOVE))], ["fan_name"]),
+        (LeafySerializer, [LONE, Node(above=ABOVE)], ["key", "its_leaf", "leaf_notes"]),
+    ],
+)
+def test_rows_have_what_is_required_and_null_where_it_may_be(kind, rows, required):
+    """DRF leaves out what lies behind a key that is null; a missing one-to-one is null."""
+    name = kind.__name__.removesuffix("Serializer")
+    _, schemas, _ = describe(kind(), Use.ROW)
+
+    assert schemas[name]["required"] == required
+    whole = {**schemas[name], "components": {"schemas": schemas}}
+    for row in kind(rows, many=True).data:
+        assert list(Draft7Validator(whole).iter_errors(row)) == [], row
 
 
 def test_the_keys_of_relations_are_known_without_a_queryset():

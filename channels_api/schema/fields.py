@@ -13,6 +13,7 @@ from rest_framework.fields import empty
 from rest_framework.utils.model_meta import get_field_info
 
 from ..protocol import encode
+from . import sources
 from .draft7 import Schema, nullable, plain, to_draft7
 from .keys import UNKNOWN, lookup_schema, value_schema
 from .leaves import Leaves
@@ -187,12 +188,7 @@ def _file(_: Any, use: Use) -> Schema:
 def _may_be_null(field: Any, use: Use) -> bool:
     if field.allow_null:
         return True
-    # DRF does not say it of a field that can't be written.
-    model = getattr(getattr(field.parent, "Meta", None), "model", None)
-    if use is not Use.ROW or not field.read_only or model is None:
-        return False
-    known = {each.name: each for each in model._meta.get_fields()}.get(field.source)
-    return known is not None and known.concrete and known.null and not known.many_to_many
+    return use is Use.ROW and sources.may_be_null(field)
 
 
 def _notes(field: Any, use: Use) -> Schema:

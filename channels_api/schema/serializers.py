@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.exceptions import FieldDoesNotExist
 from rest_framework import serializers
 from rest_framework.fields import empty
 
 from .draft7 import Schema, plain
 from .fields import Fields, Use, Warn
 from .leaves import Leaves
+from .sources import may_be_missing
 
 # What may stand in the name of a component.
 FORBIDDEN = re.compile(r"[^A-Za-z0-9._-]")
@@ -96,20 +96,4 @@ def _is_always_there(field: Any) -> bool:
     """Whether no row is without it: DRF leaves out what is not there and need not be."""
     if field.required or field.allow_null or field.default is not empty:
         return True
-    model = getattr(getattr(field.parent, "Meta", None), "model", None)
-    path = field.source.split(".")
-    if model is None or field.source == "*":
-        return True
-    for last, name in ((index == len(path) - 1, each) for index, each in enumerate(path)):
-        try:
-            relation = model._meta.get_field(name)
-        except FieldDoesNotExist:
-            return True  # a property, an annotation
-        if relation.one_to_one and not relation.concrete:
-            return False
-        if last or not relation.is_relation:
-            return True
-        if relation.null:
-            return False
-        model = relation.related_model
-    return True
+    return not may_be_missing(field)
