@@ -2,6 +2,7 @@
 
 import { element } from "./dom.js";
 import { Form } from "./form.js";
+import { readJson } from "./form_inputs.js";
 import { indented } from "./json.js";
 
 export class Editor {
@@ -89,11 +90,12 @@ export class Editor {
 
   // What the JSON says goes into the form; what is no JSON changes nothing there.
   #read() {
-    const { data, fault } = parse(this.#text.value);
-    this.#showFault(fault);
-    if (fault) return;
-    this.#data = data;
-    if (this.#form) this.#form.value = data ?? {};
+    const text = this.#text.value;
+    const { value, problem } = text.trim() ? readJson(text) : {};
+    this.#showFault(problem);
+    if (problem) return;
+    this.#data = value;
+    if (this.#form) this.#form.value = value ?? {};
   }
 
   // Keys that the form has no field for stay as they are.
@@ -112,7 +114,7 @@ export class Editor {
 
   #showFault(fault) {
     this.#fault.hidden = !fault;
-    this.#fault.textContent = fault ? `Not valid JSON: ${fault}` : "";
+    this.#fault.textContent = fault ?? "";
     this.#text.setAttribute("aria-invalid", String(Boolean(fault)));
     // Else a change in the form would overwrite text that can't be read yet.
     if (this.#formBox) this.#formBox.inert = Boolean(fault);
@@ -121,15 +123,6 @@ export class Editor {
   #grow() {
     const lines = this.#text.value.split("\n").length;
     this.#text.rows = Math.max(5, Math.min(lines + 1, 24));
-  }
-}
-
-function parse(text) {
-  if (!text.trim()) return { data: undefined };
-  try {
-    return { data: JSON.parse(text) };
-  } catch (error) {
-    return { fault: error.message };
   }
 }
 

@@ -236,13 +236,18 @@ export class JsonEditor {
   #read() {
     const text = this.element.value;
     if (!text.trim()) return {};
-    const rounded = findRounded(text);
-    if (rounded) return { problem: `${rounded} would be rounded by JavaScript: write it in quotes, as text.` };
-    try {
-      return { value: JSON.parse(text) };
-    } catch (error) {
-      return { problem: `This is not JSON: ${error.message}` };
-    }
+    return readJson(text);
+  }
+}
+
+/** What JSON says, as { value }, or { problem }: why it can't be sent. */
+export function readJson(text) {
+  const rounded = findRounded(text);
+  if (rounded) return { problem: `${rounded} would be rounded by JavaScript: write it in quotes, as text.` };
+  try {
+    return { value: JSON.parse(text) };
+  } catch (error) {
+    return { problem: `This is not JSON: ${error.message}` };
   }
 }
 

@@ -13,14 +13,12 @@ export class LivePanel {
   element;
   #api;
   #streams;
-  #onChange;
   #cards = element("div", { class: "cards" });
 
-  /** `streams`: x-streams of the schema; `onChange()` is called after each change of what is shown. */
-  constructor(api, { streams, onChange = () => {} }) {
+  /** `streams`: x-streams of the schema. */
+  constructor(api, streams) {
     this.#api = api;
     this.#streams = streams;
-    this.#onChange = onChange;
     const none = element("p", { class: "faint cards-none", text: "No subscriptions yet." });
     this.element = element("div", { class: "live-panel" }, this.#cards, none);
   }
@@ -28,16 +26,13 @@ export class LivePanel {
   /** Subscribes to all rows of a stream, to those of a filter, or to one. Returns the Subscription. */
   subscribe(stream, { pk, filter } = {}) {
     const { key } = this.#streams[stream] ?? {};
-    const card = new LiveCard(this.#api, { stream, pk, filter, key, onChange: this.#onChange });
+    const card = new LiveCard(this.#api, { stream, pk, filter, key });
     this.#cards.prepend(card.element);
-    this.#onChange();
     return card.subscription;
   }
 }
 
 class LiveCard {
-  #api;
-  #onChange;
   #table;
   #parts;
   #stopListening;
@@ -50,9 +45,7 @@ class LiveCard {
   #lostAt = null;
   #missed = null;
 
-  constructor(api, { stream, pk, filter, key, onChange }) {
-    this.#api = api;
-    this.#onChange = onChange;
+  constructor(api, { stream, pk, filter, key }) {
     const name = nameOf(stream, pk, filter);
     this.#table = new LiveTable(`Rows of ${name}`);
     this.#build(name, stream);
@@ -157,7 +150,6 @@ class LiveCard {
     this.#stopListening();
     (this.element.nextElementSibling ?? this.element.previousElementSibling)?.querySelector("button")?.focus();
     this.element.remove();
-    this.#onChange();
   }
 
   // Many changes may come in one go: they are drawn together. Nothing is drawn in a hidden tab.
@@ -167,7 +159,6 @@ class LiveCard {
     requestAnimationFrame(() => {
       this.#isWaiting = false;
       this.#draw();
-      this.#onChange();
     });
   }
 

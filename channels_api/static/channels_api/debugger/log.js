@@ -1,11 +1,13 @@
 // All frames of the sockets, the newest first.
 
 import { element } from "./dom.js";
-import { prettyJson } from "./json.js";
+import { members, prettyText } from "./json.js";
 import { statusBadge } from "./reply.js";
 
 const MOST = 500;
 const LONGEST_PREVIEW = 160;
+// Of more than this, the preview is its beginning: to find its parts would take too long.
+const LONGEST_TAKEN_APART = 100_000;
 
 export class FrameLog {
   #list = element("ol", { id: "frames", tabindex: "0", "aria-labelledby": "log-title" });
@@ -123,7 +125,7 @@ function read(direction, text) {
     const { stream, payload, ...rest } = JSON.parse(text);
     if (!payload) return { ...entry, isPing: "ping" in rest || "pong" in rest };
     const { action, response_status: status } = payload;
-    return { ...entry, stream: stream ?? "", action: action ?? "", status, preview: preview(payload) };
+    return { ...entry, stream: stream ?? "", action: action ?? "", status, preview: preview(text) };
   } catch {
     return entry; // what is no frame is shown all the same
   }
@@ -153,13 +155,20 @@ function row(entry) {
 
 // Made when it is asked for: hundreds of frames, each a tree of elements, would be slow.
 function open(details, text) {
-  details.append(prettyJson(text, "The frame"));
+  details.append(prettyText(text, "The frame"));
 }
 
-// What the other columns do not say.
-function preview({ action, response_status, request_id, errors, ...rest }) {
-  const text = JSON.stringify(errors?.length ? errors : response_status ? rest.data : rest);
+function preview(frame) {
+  const text = frame.length > LONGEST_TAKEN_APART ? frame : news(members(frame).get("payload"));
   return text.length > LONGEST_PREVIEW ? `${text.slice(0, LONGEST_PREVIEW)}…` : text;
+}
+
+// What the other columns do not say, of a payload as it came.
+function news(payload) {
+  const { action, response_status, request_id, errors = "[]", ...rest } = Object.fromEntries(members(payload));
+  if (errors !== "[]") return errors;
+  if (response_status) return rest.data;
+  return `{${Object.entries(rest).map(([name, part]) => `${JSON.stringify(name)}:${part}`)}}`;
 }
 
 function clock(time) {

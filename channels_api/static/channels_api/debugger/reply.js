@@ -1,7 +1,7 @@
 // A reply: its status, how long it took, its errors, its data.
 
 import { element } from "./dom.js";
-import { prettyJson } from "./json.js";
+import { members, prettyText } from "./json.js";
 
 const NAMES = {
   200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 400: "Bad Request", 401: "Unauthorized",
@@ -20,7 +20,7 @@ export function statusBadge(status) {
   return element("span", { class: `status ${kindOf(status)}`, text: String(status || "–") });
 }
 
-export function showReply({ reply, milliseconds }) {
+export function showReply({ reply, text, milliseconds }) {
   const status = reply.response_status;
   const name = status ? (NAMES[status] ?? "") : "No reply";
   return [
@@ -32,7 +32,7 @@ export function showReply({ reply, milliseconds }) {
       element("span", { id: "reply-time", class: "faint", text: `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms` }),
     ),
     ...(reply.errors.length ? [errorList(reply.errors)] : []),
-    ...(status ? [prettyJson(reply, "The reply's payload")] : []),
+    ...(status ? [prettyText(members(text).get("payload"), "The reply's payload")] : []),
   ];
 }
 

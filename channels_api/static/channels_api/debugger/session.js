@@ -5,26 +5,31 @@ import { LivePanel } from "./live.js";
 import { TaskPanel } from "./task.js";
 
 export class Session {
+  #heard = "";
+
   // `url` is that of the socket: a path of this site.
   constructor(socket, url, { onLive, onTask }) {
     this.socket = socket;
     this.onTask = onTask;
     this.onLive = onLive;
     this.api = connect(url, socket.tasks ? { tasks: socket.tasks } : {});
+    this.api.onFrame((direction, text) => direction === "in" && (this.#heard = text));
     const streams = Object.fromEntries(socket.streams.map((stream) => [stream.name, stream]));
-    this.live = new LivePanel(this.api, { streams, onChange: () => {} });
-    this.tasks = new TaskPanel(this.api);
+    this.live = new LivePanel(this.api, streams);
+    this.tasks = new TaskPanel();
   }
 
-  // Sends a request: { reply, milliseconds }. Where no reply comes, the status is 0.
+  // Sends a request: { reply, text, milliseconds }. Where no reply comes, the status is 0. `text` is
+  // the reply as it came: it is the frame heard last, as whoever waits for a reply goes on at once.
   async send({ stream, action, pk, data }) {
     const begun = performance.now();
     const reply = await this.#ask(stream, action, { pk, data });
+    const text = this.#heard;
     const milliseconds = performance.now() - begun;
     if (reply.response_status === 202 && reply.data?.id && stream !== this.socket.tasks) {
       this.#followTask(reply.data.id, `${stream} / ${action}`);
     }
-    return { reply, milliseconds };
+    return { reply, text, milliseconds };
   }
 
   // Shows what goes on, from now on: rows in a table, or a task's states.
