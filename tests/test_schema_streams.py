@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import path, re_path
 from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.response import Response
 
 from channels_api.bindings import ReadOnlyResourceBinding
 from channels_api.demultiplexer import WebsocketDemultiplexer
@@ -16,8 +17,8 @@ from channels_api.requests import Handshake
 from channels_api.schema import make_schema
 from channels_api.schema.shapes import NOTHING
 from tests import schema_world
-from tests.app.models import Question
-from tests.app.serializers import QuestionSerializer
+from tests.app.models import Document, Question
+from tests.app.serializers import DocumentSerializer, QuestionSerializer
 
 QUESTION, BRIEF, DOCUMENT, TASK = (
     {"$ref": f"#/components/schemas/{name}"} for name in ("Question", "Brief", "Document", "Task")
@@ -47,6 +48,14 @@ PAGES = {
     "size": {"type": "integer", "description": "Number of results to return per page."},
 }
 
+LIMITS = {
+    "limit": {"type": "integer", "description": "Number of results to return per page."},
+    "offset": {
+        "type": "integer",
+        "description": "The initial index from which to return the results.",
+    },
+}
+
 
 def listed(row):
     return {"type": "array", "items": row}
@@ -60,20 +69,23 @@ def objects(**properties):
     return {"type": "object", "properties": properties}
 
 
+def envelope(row):
+    return {
+        **objects(
+            count={"type": "integer"},
+            next={"type": ["string", "null"], "format": "uri"},
+            previous={"type": ["string", "null"], "format": "uri"},
+            results=listed(row),
+        ),
+        "required": ["count", "results"],
+    }
+
+
 #: Operation: detail, method, standard, data, result.
 ACTIONS = {
     "full.list": (
         *(False, "GET", True, objects(**PAGES, **FILTERS)),
-        {
-            "type": "object",
-            "required": ["count", "results"],
-            "properties": {
-                "count": {"type": "integer"},
-                "next": {"type": ["string", "null"], "format": "uri"},
-                "previous": {"type": ["string", "null"], "format": "uri"},
-                "results": listed(BRIEF),
-            },
-        },
+        envelope(BRIEF),
     ),
     "full.retrieve": (True, "GET", True, None, QUESTION),
     "full.create": (False, "POST", True, taken("QuestionInput"), QUESTION),
@@ -92,8 +104,11 @@ ACTIONS = {
     "hidden.list": (False, "GET", True, objects(page=PAGE), listed(DOCUMENT)),
     "hidden.retrieve": (True, "GET", True, None, DOCUMENT),
     "ping.ping": (False, "POST", False, {}, {}),
-    # Its paginator has no size, so that the library's own takes its place.
-    "documents.list": (False, "GET", True, objects(page=PAGE), listed(DOCUMENT)),
+    # Its paginator has no size, so that the library's own takes its place until it is given one.
+    "documents.list": (
+        *(False, "GET", True, objects(page=PAGE, **LIMITS)),
+        {"anyOf": [listed(DOCUMENT), envelope(DOCUMENT)]},
+    ),
     "documents.retrieve": (True, "GET", True, None, DOCUMENT),
     "documents.create": (False, "POST", True, taken("DocumentInput"), DOCUMENT),
     "documents.rate": (True, "POST", False, taken("VoteInput"), {}),
@@ -300,6 +315,49 @@ def test_filters_take_what_their_queries_read_and_do_not_ask_the_database(make_s
     assert warnings == [
         "The filter Values.document can't be described: ZeroDivisionError('division by zero')"
     ]
+
+
+class Unsized(schema_world.Pages):
+    page_size = None
+
+
+class NeverAsked(schema_world.Pages):
+    page_size = page_size_query_param = None
+
+
+class Wrapped(schema_world.Pages):
+    def get_paginated_response(self, data):
+        return Response({"rows": data})
+
+
+class WrappedAndTold(Wrapped):
+    def get_paginated_response_schema(self, schema):
+        return objects(rows=schema)
+
+
+@pytest.mark.parametrize(
+    ("pagination", "data", "result", "told"),
+    [
+        (None, {"page": PAGE}, listed(DOCUMENT), []),
+        (NeverAsked, {"page": PAGE}, listed(DOCUMENT), []),
+        (Unsized, PAGES, {"anyOf": [listed(DOCUMENT), envelope(DOCUMENT)]}, []),
+        (
+            *(Wrapped, PAGES, {}),
+            ["The pages of Wrapped may be anything: get_paginated_response() has no schema."],
+        ),
+        (WrappedAndTold, PAGES, objects(rows=listed(DOCUMENT)), []),
+    ],
+)
+def test_pages_are_what_the_paginator_makes_of_them(make_streams, pagination, data, result, told):
+    class PagedBinding(ReadOnlyResourceBinding):
+        queryset = Document.objects.all()
+        serializer_class = DocumentSerializer
+        pagination_class = pagination
+
+    document, warnings = make_streams(paged=PagedBinding)
+
+    action = document["operations"]["paged.list"]["x-action"]
+    assert (action["data"], action["result"], warnings) == (objects(**data), result, told)
 
 
 def test_braces_in_an_expression_are_no_parameters(make_routes):

@@ -9,7 +9,7 @@ from django import forms
 from rest_framework.filters import SearchFilter
 
 from ..pagination import BarePagination
-from .draft7 import Schema, plain, to_draft7
+from .draft7 import Schema, any_of, plain, to_draft7
 from .fields import Warn
 from .keys import lookup_schema
 
@@ -46,29 +46,51 @@ def filter_properties(view: Any, *, model: Any, warn: Warn) -> dict[str, Schema]
 
 def page_properties(view: Any) -> dict[str, Schema]:
     """The keys that choose a page."""
-    if not _has_pages(view):
-        return {}
-    return _parameters(_paginator(view), view)
+    found: dict[str, Schema] = {}
+    for paginator in _paginators(view):
+        found |= _parameters(paginator, view)
+    return found
 
 
-def page_schema(view: Any, row: Schema) -> Schema:
+def page_schema(view: Any, row: Schema, warn: Warn) -> Schema:
     """What a list answers: an array, or the paginator's envelope."""
-    if not _has_pages(view):
+    # The list of a bare ViewSet is its own.
+    pages = [_page(each, row, warn) for each in _paginators(view)] or [{}]
+    return plain(any_of(*pages))  # type: ignore[no-any-return]
+
+
+def _page(paginator: Any, row: Schema, warn: Warn) -> Schema:
+    if _answers_otherwise(type(paginator)):
+        pages = f"The pages of {_name(paginator)} may be anything"
+        warn(f"{pages}: get_paginated_response() has no schema.")
         return {}
     rows: Schema = {"type": "array", "items": row}
-    return plain(to_draft7(_paginator(view).get_paginated_response_schema(rows)))  # type: ignore[no-any-return]
+    return to_draft7(paginator.get_paginated_response_schema(rows))
 
 
-def _has_pages(view: Any) -> bool:
-    # The list of a bare ViewSet is its own.
-    return hasattr(view, "paginate_queryset")
+def _answers_otherwise(kind: type) -> bool:
+    """Whether its pages are made by a class below the one that describes them."""
+    answers, describes = (
+        next(each for each in kind.__mro__ if name in vars(each))
+        for name in ("get_paginated_response", "get_paginated_response_schema")
+    )
+    # An array is what is described where nobody has.
+    return answers not in (describes, BarePagination) and issubclass(answers, describes)
 
 
-def _paginator(view: Any) -> Any:
+def _paginators(view: Any) -> list[Any]:
+    """Those that may answer: the view's own, and the library's where that does not."""
+    if not hasattr(view, "paginate_queryset"):
+        return []
     paginator = getattr(view, "paginator", None)
-    # Without a size it would show all rows, and then the library's own takes its place.
-    size = getattr(paginator, "default_limit", getattr(paginator, "page_size", True))
-    return BarePagination() if paginator is None or size is None else paginator
+    if paginator is None:
+        return [BarePagination()]
+    if getattr(paginator, "default_limit", getattr(paginator, "page_size", True)) is not None:
+        return [paginator]
+    # Without a size it would show all rows, but to those who ask for some.
+    asked = ("limit_query_param", "page_size_query_param")
+    own = [paginator] if any(getattr(paginator, name, None) for name in asked) else []
+    return [BarePagination(), *own]
 
 
 def _properties(backend: Any, view: Any, model: Any, warn: Warn) -> dict[str, Schema]:

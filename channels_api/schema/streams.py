@@ -237,7 +237,7 @@ class StreamInspector:
 
     def _page(self) -> Schema:
         row = self._serialized("list", Use.ROW) or {}
-        return self._guess("its pages", lambda: page_schema(self._list_view, row)) or {}
+        return self._guess("its pages", lambda: page_schema(self._list_view, row, self._warn)) or {}
 
     @cached_property
     def _subscribable(self) -> bool:
