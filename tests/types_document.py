@@ -3,6 +3,8 @@
 QUESTION = {"$ref": "#/components/schemas/Question"}
 QUESTION_INPUT = {"$ref": "#/components/schemas/QuestionInput"}
 QUESTION_PATCH = {"$ref": "#/components/schemas/QuestionPatch"}
+LINK = {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]}
+TEXT = {"type": "string"}
 FILTERS = {
     "type": "object",
     "properties": {
@@ -53,6 +55,7 @@ def stream(name, socket="ws", **fields):
         "model": None,
         "key": "id",
         "pk": {"type": "integer"},
+        "event_pk": {"type": "integer"},
         "row": None,
         "subscribable": False,
         "tasks": False,
@@ -101,6 +104,7 @@ def polls():
         operation("questions", "by-day", data={}, result={"type": "array", "items": {}}, **CUSTOM),
         operation("live-votes", "retrieve", **{**read, "result": {"type": "integer"}}),
         operation("live-votes", "subscribe", detail=True, data=SUBSCRIBE, **READING),
+        operation("links", "subscribe", detail=True, data={}, **READING),
         operation("tasks", "retrieve", detail=True, **READING),
         operation("tasks", "subscribe", detail=True, **READING),
         operation("tasks", "delete", detail=True, **WRITING),
@@ -122,7 +126,8 @@ def polls():
             row={"type": "integer"},
             subscribable=True,
         ),
-        "tasks": stream("tasks", key=None, pk={"type": "string"}, tasks=True),
+        "links": stream("links", key=None, row=LINK, subscribable=True),
+        "tasks": stream("tasks", key=None, pk=TEXT, event_pk=TEXT, tasks=True),
         "admin.questions": stream("questions", "admin", row={"type": "string"}),
     }
     return document(operations, streams, components(), sockets=("ws", "admin"))

@@ -82,7 +82,7 @@ def _api_text(socket: Mapping[str, Any], api: str, streams: list[Stream]) -> str
 def _stream_text(stream: Stream, types: Types) -> str:
     about, pk = stream.about, types.text(stream.about["pk"])
     row = types.text(about["row"]) if about["row"] is not None else "unknown"
-    fields = [f"pk: {pk};", f"row: {row};"]
+    fields = [f"pk: {pk};", f"held: {types.text(about['event_pk'])};", f"row: {row};"]
     fields.extend(_standard_texts(stream, types))
     custom = [
         _action_text(operation, types, pk=pk if operation["x-action"]["detail"] else None)
@@ -129,7 +129,8 @@ def _subscribe_text(about: Mapping[str, Any], action: Mapping[str, Any], types: 
     data = action["data"] or {}
     wanted = data.get("properties", {}).get("filter", {"type": "object"})
     fields = [f"filter: {types.text(wanted)};"]
-    if about["key"] not in (None, "id", "pk"):
-        # The client has to be told: these two are what it looks for.
-        fields.append(f"key: {types.text({'const': about['key']})};")
+    if about["key"] not in ("id", "pk"):
+        # The client has to be told: these two are what it looks for. Null: it may be any.
+        key = {"type": "string"} if about["key"] is None else {"const": about["key"]}
+        fields.append(f"key: {types.text(key)};")
     return f"subscribe: {block(fields)};"

@@ -103,7 +103,7 @@ questions.subscribe({ onChange: (change) => change.type === "create" && change.r
     done = node.run_node(HERE / "types/complete.mjs", COMPILER, "use.ts", cwd=project)
 
     assert json.loads(done.stdout) == {
-        "streams": ["live-votes", "questions", "tasks"],
+        "streams": ["links", "live-votes", "questions", "tasks"],
         "methods": ["name", "request", "retrieve", "subscribe"],
         "fields": ["pub_date?", "question_text", "tone?"],
         "choices": ["calm", "loud"],

@@ -17,7 +17,10 @@ export interface ActionTypes {
 
 /** What the types of one stream say: an action that is missing is not offered. */
 export interface StreamTypes {
+  /** What requests call a row: its primary key, or the field that is looked up instead. */
   pk: unknown;
+  /** What events call a row: its primary key. */
+  held: unknown;
   /** What subscriptions hold. */
   row: unknown;
   create?: ActionTypes;
@@ -26,7 +29,7 @@ export interface StreamTypes {
   update?: ActionTypes;
   patch?: ActionTypes;
   delete?: ActionTypes;
-  /** `key`: the field that has to be named, where it is neither "id" nor "pk". */
+  /** `key`: the field that has to be named, where it is neither "id" nor "pk"; any, if it is not known. */
   subscribe?: { filter: unknown; key?: string };
   /** Actions of the project's own, by name. */
   actions?: object;
@@ -35,6 +38,7 @@ export interface StreamTypes {
 /** A stream of which nothing is known. */
 export interface AnyStream {
   pk: any;
+  held: any;
   row: any;
   create: { data: any; result: any };
   retrieve: { result: any };
@@ -57,15 +61,17 @@ export type State = "connecting" | "open" | "waiting" | "closed";
 export interface ConnectOptions {
   /** The WebSocket class; Node before 22 has none of its own: pass that of the package `ws`. */
   WebSocket?: new (url: string, protocols?: string[]) => any;
-  /** Subprotocols to offer besides `channels-api.v1`, such as `bearer.<token>`. */
+  /** Subprotocols to offer besides `channels-api.v1`. */
   protocols?: string[];
   /** Requests that may wait to be sent, while offline or behind others; 1000 unless said. */
   maxQueued?: number;
   /** Requests that may wait for their replies; the others queue. 32 unless said. */
   maxInFlight?: number;
   /**
-   * Milliseconds that a reply may take, and the opening of a socket; 60 000 unless said. Longer than
-   * the server's ACTION_TIMEOUT, or what it still works on is taken for lost.
+   * Milliseconds that a reply may take, and the opening of a socket; 60 000 unless said, Infinity for
+   * no end. A stream's requests are answered one after another: the time of one begins when the one
+   * before it is answered. Longer than the server's ACTION_TIMEOUT, or what it still works on is taken
+   * for lost.
    */
   timeout?: number;
   /** The name of the stream of tasks, by which a task is found again and cancelled; "tasks". */
@@ -141,7 +147,7 @@ interface StandardActions<Types extends StreamTypes> {
   /** A replica of the rows that is kept up to date. */
   subscribe(
     ...options: Arguments<SubscribeOptions<Types>>
-  ): Subscription<Types["row"], Types["pk"]>;
+  ): Subscription<Types["row"], Types["held"]>;
 }
 
 interface CustomActions<Actions> {
@@ -195,7 +201,7 @@ export class RequestError extends Error {
 export class ConnectionLost extends RequestError {}
 
 type FilterOf<Subscribe> = Subscribe extends { filter: infer Filter } ? Filter : never;
-type KeyOption<Types extends StreamTypes, Field> = Field | ((row: Types["row"]) => Types["pk"]);
+type KeyOption<Types extends StreamTypes, Field> = Field | ((row: Types["row"]) => Types["held"]);
 
 export type SubscribeOptions<Types extends StreamTypes = AnyStream> = {
   /** One row instead of all. */
@@ -203,19 +209,20 @@ export type SubscribeOptions<Types extends StreamTypes = AnyStream> = {
   /** The keys that `list` takes. */
   filter?: FilterOf<Types["subscribe"]>;
   /** Called after each change of `rows`. */
-  onChange?: (change: Change<Types["row"], Types["pk"]>) => void;
+  onChange?: (change: Change<Types["row"], Types["held"]>) => void;
   /** Called where the server refuses or ends the subscription; it is over then. */
   onError?: (error: RequestError) => void;
 } & (Types["subscribe"] extends { key: infer Field }
-  ? { /** The field of a row that holds its key, or what tells it. */ key: KeyOption<Types, Field> }
+  ? { /** The field of a row that holds its primary key, or what tells it. */ key: KeyOption<Types, Field> }
   : {
-      /** The field of a row that holds its key, or what tells it; "id" or "pk" unless said. */
+      /** The field of a row that holds its primary key, or what tells it; "id" or "pk" unless said. */
       key?: KeyOption<Types, keyof Types["row"] & string>;
     });
 
 /**
  * What happened to a replica: "snapshot" is its begin, "reset" where all of it is new because changes
  * could not be told one by one, "resume" where the connection is back and what was missed follows.
+ * `pk` is what the row has, or had, in `rows`.
  */
 export type Change<Row = any, Pk = Key> =
   | { type: "create" | "update"; pk: Pk; row: Row; previous: Row | undefined }

@@ -2,7 +2,7 @@
 import { connect, RequestError, type Change, type Stream, type Task } from "channels-api-client";
 import type { AdminApi, Api, Question, QuestionInput } from "./polls.js";
 
-const api = connect<Api>("/ws/", { protocols: ["bearer.secret"] });
+const api = connect<Api>("/ws/", { protocols: ["other"] });
 const questions = api.stream("questions");
 
 export async function act(signal: AbortSignal): Promise<string | null> {
@@ -41,6 +41,9 @@ export function live(): number | undefined {
     onChange: (change) => change.type === "update" && change.previous?.tone,
     onError: (error) => error instanceof RequestError && error.fields["filter"],
   });
+  const votes: number | undefined = api.stream("live-votes").subscribe({ key: "slug", pk: "one" }).rows.get(1);
+  const links = api.stream("links").subscribe({ key: (row) => Number(row.url.split("/").at(-2)) });
+  console.log(votes, links.rows.get(1)?.url);
   return subscription.rows.get(1)?.choices.length;
 }
 

@@ -8,6 +8,7 @@
 export interface Api {
   questions: QuestionsStream;
   "live-votes": LiveVotesStream;
+  links: LinksStream;
   tasks: TasksStream;
 }
 
@@ -19,6 +20,7 @@ export interface AdminApi {
 /** What is asked. */
 export interface QuestionsStream {
   pk: number;
+  held: number;
   row: Question;
   /** Asks a new question. */
   create: {
@@ -82,6 +84,7 @@ export interface QuestionsStream {
 
 export interface LiveVotesStream {
   pk: string;
+  held: number;
   row: number;
   retrieve: {
     result: number;
@@ -96,8 +99,23 @@ export interface LiveVotesStream {
   };
 }
 
+export interface LinksStream {
+  pk: number;
+  held: number;
+  row: {
+    url: string;
+  };
+  subscribe: {
+    filter: {
+      [key: string]: unknown;
+    };
+    key: string;
+  };
+}
+
 export interface TasksStream {
   pk: string;
+  held: string;
   row: unknown;
   retrieve: {
     result: unknown;
@@ -106,6 +124,7 @@ export interface TasksStream {
 
 export interface AdminQuestionsStream {
   pk: number;
+  held: number;
   row: string;
   retrieve: {
     result: string;

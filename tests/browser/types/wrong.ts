@@ -98,6 +98,14 @@ questions.subscribe({ pk: "1" });
 questions.subscribe({ key: "uuid" });
 // @ts-expect-error
 votes.subscribe({});
+// @ts-expect-error
+votes.subscribe({ key: "slug" }).rows.get("one");
+// @ts-expect-error
+votes.subscribe({ key: () => "one" });
+// @ts-expect-error
+api.stream("links").subscribe();
+// @ts-expect-error
+api.stream("links").subscribe({ key: (row) => row.url });
 
 // Rows that are read.
 // @ts-expect-error
