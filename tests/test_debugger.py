@@ -36,7 +36,11 @@ def project(settings, monkeypatch):
 
 def data_of(response) -> dict[str, str]:
     """The data attributes of the page's body."""
-    return dict(re.findall(r'data-(schema|prefix|user)="([^"]*)"', response.content.decode()))
+    return dict(
+        re.findall(
+            r'data-(schema|prefix|user|staff|superuser|cookie)="([^"]*)"', response.content.decode()
+        )
+    )
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -83,7 +87,8 @@ def test_all_that_runs_or_styles_comes_from_files(client):
 @pytest.mark.django_db
 def test_the_page_knows_where_its_schema_is(client, address):
     data = data_of(client.get(address))
-    assert data == {"schema": f"{address}schema.json", "prefix": "/", "user": ""}
+    nobody = {"user": "", "staff": "", "superuser": "", "cookie": "sessionid"}
+    assert data == {"schema": f"{address}schema.json", "prefix": "/", **nobody}
     assert client.get(data["schema"]).json() == DOCUMENT
 
 
@@ -95,11 +100,8 @@ def test_under_a_prefix(client, settings):
     # As a server's handler does; that of the test client does not.
     with override_script_prefix("/under/"):
         response = client.get("/debug/")
-    assert data_of(response) == {
-        "schema": "/under/debug/schema.json",
-        "prefix": "/under/",
-        "user": "",
-    }
+    data = data_of(response)
+    assert (data["schema"], data["prefix"]) == ("/under/debug/schema.json", "/under/")
     page = response.content.decode()
     assert 'href="/under/api-auth/login/?next=%2Funder%2Fdebug%2F"' in page
 
@@ -137,6 +139,29 @@ def test_who_the_user_is_and_no_secret_and_no_row(client):
     for secret in (client.session.session_key, user.password, user.get_session_auth_hash()):
         assert secret not in page
     assert "a row" not in page
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({}, {"staff": "", "superuser": ""}),
+        ({"is_staff": True}, {"staff": "true", "superuser": ""}),
+        ({"is_staff": True, "is_superuser": True}, {"staff": "true", "superuser": "true"}),
+    ],
+)
+@pytest.mark.django_db
+def test_what_a_copied_test_needs_to_be_the_same_user(
+    client, settings, monkeypatch, flags, expected
+):
+    settings.SESSION_COOKIE_NAME = "project_session"
+    # People may be called by another name than the one that they log in by.
+    monkeypatch.setattr(User, "__str__", lambda user: "Somebody")
+    client.force_login(User.objects.create_user("by-this", **flags))
+    response = client.get("/debug/")
+    data = data_of(response)
+    del data["schema"], data["prefix"]
+    assert data == {"user": "by-this", "cookie": "project_session", **expected}
+    assert "<b>Somebody</b>" in response.content.decode()
 
 
 def escaped(text: str) -> str:

@@ -57,6 +57,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "schema_url": f"{request.path}schema.json",
         "prefix": get_script_prefix(),
         "user": _user(request),
+        "session_cookie": django_settings.SESSION_COOKIE_NAME,
         "login_url": _login_url(request),
     }
     return render(request, "channels_api/debugger.html", context)

@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 import uuid
+from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, expect
 from websockets.sync.client import connect
 
 from tests.browser.demo_servers import DEMO
@@ -27,6 +29,8 @@ QUESTIONS = {"model": "polls.question", "key": "id", "inputs": ["question_text",
 CHOICES = {"model": "polls.choice", "key": "id", "inputs": ["question", "choice_text"]}
 TASKS = {"model": None, "key": None, "inputs": []}
 ABOUT = {"questions": QUESTIONS, "choices": CHOICES, "tasks": TASKS}
+NOBODY = {"user": "", "isStaff": False, "isSuperuser": False, "cookie": "sessionid"}
+ADMIN = {"user": "admin", "isStaff": True, "isSuperuser": True, "cookie": "project_session"}
 TEXT = "</script> 'both' \"quotes\", \\n, ü, 😀, \u2028"
 
 #: Stream, action, whether it is a standard one, whether it is about one row; pk, data.
@@ -76,17 +80,21 @@ def calls(demos) -> list[dict]:
         for stream, action, standard, detail, pk, data in REQUESTS:
             row = None if pk is None else ask(socket, stream, "retrieve", pk, None)["data"]
             reply = ask(socket, stream, action, pk, data)
-            about = {**ABOUT[stream], "rows": [[pk, row]] if row else [], "user": ""}
+            about = {**ABOUT[stream], "rows": [[pk, row]] if row else [], **NOBODY}
             kind = {"standard": standard, "detail": detail}
             places = {"url": url, "path": "/ws/", "origin": origin, "client": f"{origin}/client.js"}
             request = {"stream": stream, "action": action, **given(pk, data)}
             made.append({**places, **request, **about, **kind, "reply": reply})
-    return made
+    totals = next(call for call in made if call["action"] == "totals")
+    return [*made, {**totals, **ADMIN}]
 
 
 @pytest.fixture(scope="module")
 def snippets(node, calls, tmp_path_factory) -> list[dict[str, str]]:
-    path = tmp_path_factory.mktemp("calls") / "calls.json"
+    return make_snippets(node, calls, tmp_path_factory.mktemp("calls") / "calls.json")
+
+
+def make_snippets(node, calls: list[dict], path: Path) -> list[dict[str, str]]:
     path.write_text(json.dumps(calls))
     done = node.run_node("--input-type=module", "--eval", MAKE, path)
     assert done.returncode == 0, done.stderr
@@ -134,3 +142,61 @@ def test_javascript_is_source_and_holds_the_data(node, calls, snippets, tmp_path
         checked = node.run_node("--check", tmp_path / f"{action}.mjs")
         assert checked.returncode == 0, checked.stderr
     assert f"question_text: {json.dumps(TEXT, ensure_ascii=False)}" in snippets[0]["javascript"]
+
+
+def test_as_the_same_user(snippets):
+    made = snippets[-1]
+    assert 'create_user("admin", is_staff=True, is_superuser=True)' in made["test"]
+    assert 'additional_headers={"Cookie": "project_session=..."}' in made["python"]
+
+
+def test_of_a_page_only_the_rows_are_compared(node, calls, tmp_path):
+    call = next(call for call in calls if call["action"] == "list")
+    rows = call["reply"]["data"]
+    envelope = {"count": 50, "next": "http://127.0.0.1:8000/?page=2", "previous": None}
+    data = {**envelope, "links": {"last": "http://127.0.0.1:8000/?page=2"}, "results": rows[:1]}
+    paged = {**call, "reply": {**call["reply"], "data": data}}
+    code = make_snippets(node, [paged], tmp_path / "calls.json")[0]["test"]
+    for line in ('"count": ANY', '"next": ANY', '"previous": ANY', '"links": {"last": ANY}'):
+        assert line in code
+    assert "127.0.0.1" not in code
+    assert f'"question_text": {json.dumps(rows[0]["question_text"], ensure_ascii=False)}' in code
+
+
+MOUNT_PANEL = """async reply => {
+  const { ActionPanel } = await import("/debugger/action.js");
+  const list = { fragment: "#questions/list", name: "list", standard: true, data: {} };
+  window.copied = [];
+  const panel = new ActionPanel(document.getElementById("main"), {
+    resolve: () => undefined,
+    send: async () => ({ reply, text: JSON.stringify({ payload: reply }), milliseconds: 1 }),
+    copy: (kind) => copied.push(kind),
+  });
+  sessionStorage.clear();
+  panel.show({ ...list, method: "GET", stream: { name: "questions" } });
+}"""
+
+
+@pytest.mark.parametrize(
+    ("data", "result", "status", "is_made"),
+    [
+        ({}, [], 200, True),
+        ({"page": 1, "offset": 0}, [], 200, True),
+        ({"page": "", "offset": None, "cursor": ""}, [], 200, True),
+        ({"page": "2"}, [], 200, False),
+        ({"page": "last"}, [], 200, False),
+        ({"offset": 5}, [], 200, False),
+        ({"cursor": "cD0y"}, [], 200, False),
+        ({"p": 2}, {"previous": "http://127.0.0.1/", "results": []}, 200, False),
+        ({"page": 999}, None, 404, True),
+    ],
+)
+def test_no_test_is_made_of_a_later_page(static_page: Page, data, result, status, is_made):
+    reply = {"action": "list", "errors": [], "data": result, "response_status": status}
+    static_page.evaluate(MOUNT_PANEL, reply)
+    static_page.get_by_role("textbox", name="data, as JSON").fill(json.dumps(data))
+    static_page.get_by_role("button", name="Send", exact=True).click()
+    expect(static_page.locator("#reply-status")).to_contain_text(str(status))
+    static_page.get_by_role("button", name="Copy as test").click()
+    assert static_page.evaluate("copied") == (["test"] if is_made else [])
+    assert static_page.get_by_text("No test can be made of a later page").is_visible() != is_made

@@ -4,6 +4,7 @@ import { element } from "./dom.js";
 import { dropDraft, keepDraft, readDraft } from "./drafts.js";
 import { Editor } from "./editor.js";
 import { showReply } from "./reply.js";
+import { whyNoTest } from "./snippet_test.js";
 
 const COPIES = { javascript: "JavaScript", python: "Python", test: "test" };
 
@@ -16,10 +17,10 @@ export class ActionPanel {
   #pk;
   #note;
   #reply;
-  // The last exchange of each action, by its fragment: { request, reply, milliseconds }.
+  // The last exchange of each action, by its fragment: { request, reply, text, milliseconds }.
   #exchanges = new Map();
 
-  // `handlers`: send(request) gives { reply, milliseconds }; follow(request) shows what goes on, for
+  // `handlers`: send(request) gives { reply, text, milliseconds }; follow(request) shows what goes on, for
   // `subscribe`; copy(kind, request, reply).
   constructor(box, { resolve, ...handlers }) {
     this.#box = box;
@@ -175,8 +176,9 @@ export class ActionPanel {
     // A reply to something else is no reply to this.
     const same = exchange && JSON.stringify(exchange.request) === JSON.stringify(request);
     const reply = same && exchange.reply.response_status ? exchange.reply : undefined;
-    if (kind === "test" && !reply) this.#say("Send it first: a test compares with the reply.");
-    else this.#handlers.copy(kind, request, reply);
+    const fault = kind === "test" ? whyNoTest({ ...request, standard: this.#action.standard, reply }) : "";
+    this.#say(fault);
+    if (!fault) this.#handlers.copy(kind, request, reply);
   }
 
   #pressed(event) {

@@ -15,7 +15,7 @@ import { StreamList } from "./streams.js";
 const CUT = 10_000;
 
 const $ = (id) => document.getElementById(id);
-const { schema: schemaUrl, prefix, user } = document.body.dataset;
+const { schema: schemaUrl, prefix, user, staff, superuser, cookie } = document.body.dataset;
 
 const log = new FrameLog($("log"));
 const recovery = new Recovery($("recovery"));
@@ -170,7 +170,8 @@ function callOf(request, reply) {
   const path = `/${new URL(url).pathname.slice(prefix.length)}`;
   const { model, key } = stream;
   const about = { model, key, inputs: inputsOf(stream), rows: seen.rowsOf(stream) };
-  return { url, path, client, origin: location.origin, ...request, reply, user, standard, detail, ...about };
+  const who = { user, isStaff: Boolean(staff), isSuperuser: Boolean(superuser), cookie };
+  return { url, path, client, origin: location.origin, ...request, reply, ...who, standard, detail, ...about };
 }
 
 // The fields that clients may write.

@@ -26,6 +26,15 @@ const MAKE = `def make(label, pk, **values):
                 field.related_model.objects.get_or_create(pk=values[field.name])
     row.save()`;
 
+// Why there is no test of an exchange that the page shows; "" where there is one.
+export function whyNoTest({ standard, action, data, reply }) {
+  if (!reply) return "Send it first: a test compares with the reply.";
+  const { page, offset, cursor } = data ?? {};
+  const isLater = Number(page || 1) !== 1 || Number(offset || 0) !== 0 || cursor || reply.data?.previous;
+  if (!standard || action !== "list" || reply.response_status >= 400 || !isLater) return "";
+  return "No test can be made of a later page: it would need all the rows before it, which are not known.";
+}
+
 export function testOf(call) {
   const rows = neededRows(call);
   const expected = python({ stream: call.stream, payload: expectedPayload(call) }, 1);
@@ -33,7 +42,7 @@ export function testOf(call) {
     ...["    # In the test's own thread, which sees the rows of the test's transaction."],
     '    settings.CHANNELS_API = {**getattr(settings, "CHANNELS_API", {}), "THREADS": 0}',
     ...rows.map((row) => `    ${makeCall(call, row)}`),
-    ...(call.user ? login(call.user) : []),
+    ...(call.user ? login(call) : []),
     `    frame = ${python({ stream: call.stream, payload: payload(call) }, 1)}`,
     `    assert async_to_sync(ask)(frame${call.user ? ", headers" : ""}) == ${expected}`,
   ];
@@ -62,9 +71,12 @@ function imports({ rows, any }) {
   ];
 }
 
-function login(user) {
+// Permissions may ask for more than an account: of all that there is, these two are known here.
+function login({ user, isStaff, isSuperuser }) {
+  const flags = [isStaff ? "is_staff=True" : "", isSuperuser ? "is_superuser=True" : ""];
+  const given = [python(user), ...flags.filter(Boolean)].join(", ");
   return [
-    `    client.force_login(django_user_model.objects.create_user(${python(user)}))`,
+    `    client.force_login(django_user_model.objects.create_user(${given}))`,
     "    session = client.cookies[settings.SESSION_COOKIE_NAME]",
     '    headers = [(b"cookie", f"{session.key}={session.value}".encode())]',
   ];
@@ -122,7 +134,8 @@ function subscribed(call, data) {
 function shownRows(call, data, key) {
   const isKnown = (field) => field === key || call.inputs.includes(field);
   if (Array.isArray(data)) return data.map((row) => shownRows(call, row, key));
-  if (Array.isArray(data?.results)) return { ...data, results: shownRows(call, data.results, key) };
+  // How many there are, and the addresses of other pages, are those of the database here.
+  if (Array.isArray(data?.results)) return { ...anyLeaves(data), results: shownRows(call, data.results, key) };
   return key && data !== null && typeof data === "object" && key in data ? known(data, isKnown) : data;
 }
 

@@ -1,8 +1,8 @@
 // A request as code that runs as it is.
 //
-// `call` is { url, path, client, origin, stream, action, pk, data, reply, user, rows, model, key,
-// inputs, standard, detail }: the addresses of the socket, also as its path alone, and of client.js;
-// the request; its reply, if it was sent; who is logged in; and of the stream: rows that the test
+// `call` is { url, path, client, origin, stream, action, pk, data, reply, user, isStaff, isSuperuser,
+// cookie, rows, model, key, inputs, standard, detail }: the addresses of the socket, also as its path alone, and of client.js;
+// the request; its reply, if it was sent; who is logged in, as what, by which cookie; and of the stream: rows that the test
 // needs, by their keys, its model, the fields that clients may write.
 
 import { javascript, python } from "./literals.js";
@@ -82,7 +82,7 @@ function fields(pk, data) {
 }
 
 function asPython(call) {
-  const { url, origin, stream, action, pk, data, user } = call;
+  const { url, origin, stream, action, pk, data, user, cookie } = call;
   const payload = { action, ...(pk === undefined ? {} : { pk }), ...(data === undefined ? {} : { data }), request_id: 1 };
   return [
     "import json",
@@ -92,7 +92,7 @@ function asPython(call) {
     `frame = ${python({ stream, payload })}`,
     "",
     "# Browsers say by themselves where a page comes from. A script has to, or is refused.",
-    ...(user ? [`# As ${python(user)}: additional_headers={"Cookie": "sessionid=..."}`] : []),
+    ...(user ? [`# As ${python(user)}: additional_headers=${python({ Cookie: `${cookie}=...` })}`] : []),
     `with connect(${python(url)}, origin=${python(origin)}) as socket:`,
     "    socket.send(json.dumps(frame))",
     ...hearing(call),
