@@ -70,6 +70,8 @@ export class Client {
   #queue = [];
   #pending = new Map();
   #followers = new Map();
+  // What hears of replies that nobody waits for any more.
+  #late = new Map();
   // What begins again on each new connection: subscriptions and tasks.
   #lasting = new Set();
   #stateListeners = new Set();
@@ -143,7 +145,7 @@ export class Client {
     if (pk !== undefined) payload.pk = pk;
     if (data !== undefined) payload.data = data;
     const text = JSON.stringify({ stream, payload });
-    const request = { id, text, safe: READS.has(action), first, done, failed, follow, late };
+    const request = { id, stream, text, safe: READS.has(action), first, done, failed, follow, late };
     const forget = () => this.#forget(request);
     if (this.#state === "closed") {
       failed(new ConnectionLost(`The connection is closed: ${action} was not sent.`));
@@ -187,7 +189,7 @@ export class Client {
     const socket = new WebSocket(this.url, [SUBPROTOCOL, ...protocols]);
     this.#socket = socket;
     // A server that stands still takes connections and says nothing.
-    this.#timers.connect = setTimeout(() => this.#giveUp(), this.#options.timeout);
+    this.#timers.connect = later(() => this.#giveUp(), this.#options.timeout);
     this.#become("connecting");
     // Of a socket that was dropped nothing is heard any more.
     const current = (handler) => (event) => socket === this.#socket && handler(event);
@@ -248,6 +250,7 @@ export class Client {
     const lost = [...this.#pending.values()];
     this.#pending.clear();
     this.#followers.clear();
+    this.#late.clear();
     lost.forEach((request) => clearTimeout(request.timer));
     for (const lasting of [...this.#lasting]) lasting.lost();
     // An unsubscribe that waits would end another subscription: each connection names them anew.
@@ -266,6 +269,7 @@ export class Client {
     const requests = [...this.#pending.values(), ...this.#queue];
     this.#pending.clear();
     this.#followers.clear();
+    this.#late.clear();
     this.#queue = [];
     for (const { failed, timer } of requests) {
       clearTimeout(timer);
@@ -292,23 +296,25 @@ export class Client {
     this.#heard = performance.now();
     this.#tell(this.#frameListeners, "in", text);
     if (this.#state !== "open") return; // a listener has closed or cut it
-    const frame = JSON.parse(text);
-    if ("ping" in frame) {
-      this.#write(JSON.stringify({ pong: frame.ping }));
-      this.#listen(frame.interval);
-    } else if ("response_status" in frame.payload) {
-      this.#replied(frame.payload);
-    } else {
-      this.#followers.get(frame.payload.request_id)?.(frame.payload);
+    const { ping, interval = null, payload } = frameOf(text);
+    if (ping !== undefined) {
+      this.#write(JSON.stringify({ pong: ping }));
+      this.#listen(interval);
+    } else if (isObject(payload) && "response_status" in payload) {
+      this.#replied(payload);
+    } else if (isObject(payload)) {
+      this.#followers.get(payload.request_id)?.(payload);
     }
   }
 
   #replied(reply) {
     const request = this.#pending.get(reply.request_id) ?? this.#refused(reply);
     if (!request) {
-      this.#followers.get(reply.request_id)?.(reply);
+      (this.#followers.get(reply.request_id) ?? this.#late.get(reply.request_id))?.(reply);
+      this.#late.delete(reply.request_id);
       return;
     }
+    this.#restart(request);
     this.#settle(request);
     if (request.follow && reply.response_status < 400) this.#followers.set(request.id, request.follow);
     request.done(reply);
@@ -336,13 +342,27 @@ export class Client {
       }
       const request = this.#queue.shift();
       this.#pending.set(request.id, request);
-      request.timer = setTimeout(() => this.#missed(request), this.#options.timeout);
+      this.#time(request);
       this.#write(request.text);
     }
   }
 
+  #time(request) {
+    clearTimeout(request.timer);
+    request.timer = later(() => this.#missed(request), this.#options.timeout);
+  }
+
+  // The server answers a stream's frames one after another: the time of those behind one begins when
+  // it is answered.
+  #restart(answered) {
+    const sent = [...this.#pending.values()];
+    const behind = sent.slice(sent.indexOf(answered) + 1);
+    for (const request of behind) if (request.stream === answered.stream) this.#time(request);
+  }
+
   #missed(request) {
     this.#settle(request);
+    this.#late.set(request.id, request.late);
     request.failed(new ConnectionLost(`No reply came within ${this.#options.timeout / 1000} seconds.`));
     // If nothing else came either since it was sent, it is the connection that is dead.
     if (performance.now() - this.#heard >= this.#options.timeout) this.#giveUp();
@@ -531,7 +551,7 @@ export class Subscription {
         done: (reply) => this.#begun(reply),
         failed: () => this.#tryAgain(),
         follow: (event) => this.#hear(event),
-        // It was closed meanwhile, and the server would tell of changes for ever.
+        // It was closed or given up meanwhile, and the server would tell of changes for ever.
         late: ({ data }) => data && this.#leave(data.subscription),
       },
     );
@@ -853,6 +873,16 @@ const ENDS = new Map([
   ["IGNORED", "The task has left no result."],
 ]);
 
+// What is no frame is empty: a newer server may say what this client does not know.
+function frameOf(text) {
+  try {
+    const frame = JSON.parse(text);
+    return isObject(frame) ? frame : {};
+  } catch {
+    return {};
+  }
+}
+
 function isTask({ data, response_status }) {
   const hasState = isObject(data) && typeof data.id === "string" && typeof data.state === "string";
   return hasState && (response_status === 202 || ENDS.has(data.state));
@@ -873,6 +903,11 @@ function deferred() {
 function optional(made) {
   made.promise.catch(() => {});
   return made;
+}
+
+// Timers take no longer times, Infinity least of all: they end at once. So long nobody waits.
+function later(callback, milliseconds) {
+  return milliseconds < 2 ** 31 ? setTimeout(callback, milliseconds) : 0;
 }
 
 function listen(listeners, listener) {

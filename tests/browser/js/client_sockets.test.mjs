@@ -104,7 +104,7 @@ test("where it leads", (t) => {
   assert.equal(made("/ws/?a=1").url, "wss://site.example/ws/?a=1");
   assert.equal(made("http://other.example:8000/ws/#part").url, "ws://other.example:8000/ws/");
   assert.deepEqual(made("/").protocols, ["channels-api.v1"]);
-  assert.deepEqual(made("/", { protocols: ["bearer.abc"] }).protocols, ["channels-api.v1", "bearer.abc"]);
+  assert.deepEqual(made("/", { protocols: ["other"] }).protocols, ["channels-api.v1", "other"]);
   assert.throws(() => connect("/ws/", { WebSocket: undefined }), /There is no WebSocket here/);
 });
 
@@ -320,4 +320,67 @@ test("no timer of a client that was closed holds up the end of a script", (t) =>
   assert.ok(timers() > before + 3);
   client.close();
   assert.equal(timers(), before);
+});
+
+test("a subscribe that is answered too late is not kept by the server", (t) => {
+  const { Socket, tick, client } = setUp(t);
+  Socket.last.accept();
+  Socket.last.say({ ping: 1, interval: 1000 });
+  const subscription = client.stream("a").subscribe({ onError() {} });
+  tick(50_000);
+  Socket.last.say({ ping: 2, interval: 1000 });
+  tick(10_000);
+  tick(500); // it is tried again
+  const named = (name) => ({ subscription: name, epoch: "e", seq: 1, recovered: false, snapshot: [] });
+  const subscribes = Socket.last.sent.filter(({ payload }) => payload?.action === "subscribe");
+  subscribes.forEach((frame, number) => Socket.last.answer(frame, 200, named(`s${number}`)));
+  assert.equal(subscribes.length, 2);
+  assert.deepEqual(Socket.last.payloads.slice(2).map(({ action, data }) => [action, data]), [
+    ["unsubscribe", { subscription: "s0" }],
+  ]);
+  assert.equal(subscription.state, "live");
+});
+
+test("the time of a request begins when the one before it in its stream is answered", async (t) => {
+  const { Socket, tick, client } = setUp(t);
+  Socket.last.accept();
+  Socket.last.say({ ping: 1, interval: 1000 });
+  const errors = [];
+  const create = (stream) => client.stream(stream).create({}).catch((error) => errors.push(`${stream}: ${error.message}`));
+  ["a", "b", "a", "a"].forEach(create);
+  const frames = Socket.last.sent.slice(1); // but the pong
+  tick(50_000);
+  Socket.last.answer(frames[0], 201);
+  tick(50_000);
+  Socket.last.answer(frames[2], 201);
+  await settled();
+  assert.deepEqual(errors, ["b: No reply came within 60 seconds."]);
+  tick(60_000);
+  await settled();
+  assert.deepEqual(errors.slice(1), ["a: No reply came within 60 seconds."]);
+});
+
+test("no timeout at all", (t) => {
+  const { Socket, tick, client } = setUp(t, { timeout: Infinity });
+  tick(1_000_000);
+  Socket.last.accept();
+  Socket.last.say({ ping: 1, interval: 20 });
+  const errors = [];
+  client.stream("a").list().catch((error) => errors.push(error));
+  for (let seconds = 0; seconds < 1000; seconds += 20) {
+    tick(20_000);
+    Socket.last.say({ ping: 1, interval: 20 });
+  }
+  assert.deepEqual([client.state, Socket.made.length, errors], ["open", 1, []]);
+});
+
+test("what is no frame, or none that is known, is ignored", async (t) => {
+  const { Socket, client } = setUp(t);
+  Socket.last.accept();
+  const request = client.stream("a").list();
+  for (const data of ["no JSON", "null", "[]", '{"notice": 1}', '{"stream": "a", "payload": null}', new ArrayBuffer(8)]) {
+    Socket.last.onmessage({ data });
+  }
+  Socket.last.answer(Socket.last.sent[0], 200, []);
+  assert.deepEqual([await request, client.state], [[], "open"]);
 });
