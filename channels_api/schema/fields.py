@@ -69,7 +69,12 @@ class Fields:
         )
 
     def _list(self, field: Any, use: Use) -> Schema:
-        schema: Schema = {"type": "array", "items": self._child(field, use)}
+        if isinstance(field, serializers.ListSerializer):
+            schema = self._nested(field, use)
+            if not schema:
+                return {}
+        else:
+            schema = {"type": "array", "items": self._child(field, use)}
         for key, name in (("minItems", "min_length"), ("maxItems", "max_length")):
             if getattr(field, name, None) is not None:
                 schema[key] = getattr(field, name)
@@ -152,6 +157,8 @@ def _slug(field: Any, _: Use) -> Schema:
 
 def _choice(field: Any, _: Use) -> Schema:
     labels = dict(field.choices)
+    # The label that stands for no choice: null is valid where the field says so.
+    labels.pop(None, None)
     if field.allow_blank and "" not in labels:
         labels[""] = ""
     values = plain(list(labels))

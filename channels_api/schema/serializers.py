@@ -40,9 +40,12 @@ class Components:
 
     def describe(self, serializer: Any, use: Use) -> Schema:
         """The schema of a serializer, by reference; {} and a warning where it can't be made."""
+        kind = type(serializer)
+        if use is Use.ROW and _shows_otherwise(kind):
+            self._warn(f"{kind.__name__} has its own to_representation(): rows may be anything.")
+            return {}
         if isinstance(serializer, serializers.ListSerializer):
             return {"type": "array", "items": self.describe(serializer.child, use)}
-        kind = type(serializer)
         if kind in self._open:
             self._warn(f"{kind.__name__} stands in itself, where it may be anything.")
             return {}
@@ -90,6 +93,12 @@ def _fields(serializer: Any, use: Use) -> Iterator[tuple[str, Any]]:
         hidden = field.write_only if use is Use.ROW else field.read_only
         if not hidden and not isinstance(field, serializers.HiddenField):
             yield name, field
+
+
+def _shows_otherwise(kind: type) -> bool:
+    """Whether the project, and not DRF, makes a row of an object."""
+    owner = next(each for each in kind.__mro__ if "to_representation" in vars(each))
+    return not owner.__module__.startswith("rest_framework.")
 
 
 def _is_always_there(field: Any) -> bool:
