@@ -71,7 +71,8 @@ export interface ConnectOptions {
    * Milliseconds that a reply may take, and the opening of a socket; 60 000 unless said, Infinity for
    * no end. A stream's requests are answered one after another: the time of one begins when the one
    * before it is answered. Longer than the server's ACTION_TIMEOUT, or what it still works on is taken
-   * for lost.
+   * for lost. Also what the server refuses because too many frames come ends so: it does not say which
+   * one it was, and the others wait for a while.
    */
   timeout?: number;
   /** The name of the stream of tasks, by which a task is found again and cancelled; "tasks". */
@@ -191,8 +192,11 @@ export type ErrorItem = string | Record<string, unknown>;
 
 /** A reply that says no; or no reply: then the status is 0. */
 export class RequestError extends Error {
+  constructor(message: string, status?: number, errors?: ErrorItem[], data?: any);
   readonly status: number;
   readonly errors: ErrorItem[];
+  /** What the reply had besides; null where there was nothing. */
+  readonly data: any;
   /** The sentences of each field; those of no field under "non_field_errors". */
   readonly fields: Record<string, string[]>;
 }

@@ -35,11 +35,12 @@ const DEFAULTS = {
 };
 
 export class RequestError extends Error {
-  constructor(message, status = 0, errors = []) {
+  constructor(message, status = 0, errors = [], data = null) {
     super(message);
     this.name = this.constructor.name;
     this.status = status;
     this.errors = errors;
+    this.data = data;
   }
 
   get fields() {
@@ -309,6 +310,7 @@ export class Client {
 
   #replied(reply) {
     const request = this.#pending.get(reply.request_id) ?? this.#refused(reply);
+    if (reply.request_id === null && reply.response_status === 429) this.#holdBack(reply);
     if (!request) {
       (this.#followers.get(reply.request_id) ?? this.#late.get(reply.request_id))?.(reply);
       this.#late.delete(reply.request_id);
@@ -326,6 +328,14 @@ export class Client {
   #refused({ request_id, response_status }) {
     if (request_id !== null || response_status !== 413) return undefined;
     return [...this.#pending.values()].sort((one, other) => byteLength(other.text) - byteLength(one.text))[0];
+  }
+
+  // Too many frames came for this server, whatever rate it was given. Which one it refused is not
+  // known; the others wait for as long as it says.
+  #holdBack({ errors }) {
+    const [, seconds] = /available in (\d+) second/.exec(sentences(errors).join(" ")) ?? [];
+    this.#tokens = -RATE * (seconds ?? 1);
+    this.#refilled = performance.now();
   }
 
   #enqueue(request) {
@@ -934,9 +944,9 @@ function socketAddress(url) {
   return address.href;
 }
 
-function refusal({ response_status, errors }, otherwise = `The server answered ${response_status}.`) {
+function refusal({ response_status, errors, data }, otherwise = `The server answered ${response_status}.`) {
   const message = errors.flatMap((error) => sentences(error)).join(" ");
-  return new RequestError(message || otherwise, response_status, errors);
+  return new RequestError(message || otherwise, response_status, errors, data);
 }
 
 function ending(reason) {

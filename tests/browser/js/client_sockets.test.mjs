@@ -6,7 +6,7 @@ import { once } from "node:events";
 
 import { WebSocket, WebSocketServer } from "ws";
 
-import { connect, ConnectionLost } from "../../../channels_api/static/channels_api/client.js";
+import { connect, ConnectionLost, RequestError } from "../../../channels_api/static/channels_api/client.js";
 import { fakeSockets, settled, test, until } from "./client_helpers.mjs";
 
 // A client without a network, whose time and chance are the test's.
@@ -383,4 +383,39 @@ test("what is no frame, or none that is known, is ignored", async (t) => {
   }
   Socket.last.answer(Socket.last.sent[0], 200, []);
   assert.deepEqual([await request, client.state], [[], "open"]);
+});
+
+test("where the server says that too many frames come, it is left in peace for a while", async (t) => {
+  const { Socket, tick, client } = setUp(t);
+  Socket.last.accept();
+  Socket.last.say({ ping: 1, interval: 1000 });
+  const stream = client.stream("a");
+  const refuse = (message) => {
+    const payload = { action: null, errors: [message], data: null, response_status: 429, request_id: null };
+    Socket.last.say({ stream: null, payload });
+  };
+  const pause = (milliseconds) => {
+    const { length } = Socket.last.sent;
+    stream.list().catch(() => {});
+    for (let time = 0; time < milliseconds; time += 100) tick(100);
+    assert.equal(Socket.last.sent.length, length);
+    tick(100);
+    assert.equal(Socket.last.sent.length, length + 1);
+  };
+  const lost = stream.create({});
+  refuse("Too many frames. Expected available in 3 seconds.");
+  pause(3000);
+  refuse("Later.");
+  pause(1000);
+  for (let time = 0; time < 60_000; time += 1000) tick(1000);
+  await assert.rejects(lost, { status: 0, message: "No reply came within 60 seconds." });
+});
+
+test("a refusal has the data of its reply", async (t) => {
+  const { Socket, client } = setUp(t);
+  Socket.last.accept();
+  const refused = client.stream("a").action("book");
+  Socket.last.answer(Socket.last.sent[0], 409, { free: 0 });
+  await assert.rejects(refused, { status: 409, errors: [], data: { free: 0 } });
+  assert.equal(new RequestError("Mine.").data, null);
 });
