@@ -1,7 +1,7 @@
 // One action: what it is, what it takes, its reply.
 
 import { element } from "./dom.js";
-import { dropDraft, keepDraft, readDraft } from "./drafts.js";
+import { dropDraft, hasPassword, keepDraft, readDraft } from "./drafts.js";
 import { Editor } from "./editor.js";
 import { showReply } from "./reply.js";
 import { whyNoTest } from "./snippet_test.js";
@@ -188,7 +188,8 @@ export class ActionPanel {
   }
 
   #keep() {
-    keepDraft(this.#action, { pk: this.#pk?.input.value, text: this.#editor?.text });
+    const isSecret = hasPassword(this.#action.data, this.#resolve);
+    keepDraft(this.#action, { pk: this.#pk?.input.value, text: isSecret ? undefined : this.#editor?.text });
   }
 
   #restore() {

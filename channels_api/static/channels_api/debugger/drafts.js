@@ -1,4 +1,5 @@
-// What was typed for each action, kept for as long as the tab is: a reload loses nothing.
+// What was typed for each action, kept for as long as the tab is: a reload loses it only where it has
+// a password.
 
 const PREFIX = `channels-api:${location.pathname}:`;
 
@@ -25,4 +26,13 @@ export function dropDraft(action) {
   } catch {
     // As above.
   }
+}
+
+// Whether the data of an action has a password, somewhere inside: it is typed anew, and not stored.
+export function hasPassword(schema, resolve, seen = new Set()) {
+  if (schema === null || typeof schema !== "object" || seen.has(schema)) return false;
+  seen.add(schema); // a schema may contain itself
+  if (schema.format === "password") return true;
+  const parts = schema.$ref ? [resolve(schema.$ref)] : Object.values(schema);
+  return parts.some((part) => hasPassword(part, resolve, seen));
 }
