@@ -46,7 +46,7 @@ def data_of(response) -> dict[str, str]:
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("method", ["get", "head", "post", "options"])
 @pytest.mark.django_db
-def test_without_debug_it_is_what_no_address_at_all_is(client, settings, address, method):
+def test_without_debug_it_is_a_404_like_any_other(client, settings, address, method):
     settings.DEBUG = False
     found = getattr(client, method)(address)
     nothing = getattr(client, method)("/no-such-address/")

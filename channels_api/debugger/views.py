@@ -1,4 +1,4 @@
-"""The debugger's page and the schema that it reads. Both exist with DEBUG only.
+"""The debugger's page and the schema that it reads. Both are a 404 without DEBUG.
 
 The page holds no rows, no session key and no token: what it shows comes over the socket, as the
 user whose cookie the browser sends.
@@ -33,7 +33,10 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 def debug_only(view: View) -> View:
-    """The view, with headers that keep it to itself; without DEBUG, what no URL at all would be."""
+    """The view, with headers that keep it to itself; without DEBUG, a 404 like any other.
+
+    That an address is routed here can still be told: from the redirect that APPEND_SLASH makes to it.
+    """
 
     @wraps(view)
     def guarded(request: HttpRequest) -> HttpResponse:
