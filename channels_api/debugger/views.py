@@ -35,7 +35,7 @@ View = Callable[[HttpRequest], HttpResponse]
 def debug_only(view: View) -> View:
     """The view, with headers that keep it to itself; without DEBUG, a 404 like any other.
 
-    That an address is routed here can still be told: from the redirect that APPEND_SLASH makes to it.
+    Only the redirect to it that APPEND_SLASH makes still tells that an address is routed here.
     """
 
     @wraps(view)
