@@ -1,10 +1,14 @@
 """Frames of a real server are what the schema says, and the schema says enough to be wrong."""
 
 import copy
+import json
 
 import pytest
 from jsonschema import Draft7Validator
+from rest_framework.response import Response
 
+from channels_api.protocol import RequestFrame
+from channels_api.results import read_result
 from channels_api.schema import make_schema
 from tests.app.models import Question
 from tests.client import SocketClient
@@ -138,6 +142,25 @@ def test_a_row_without_a_field_is_no_row(judge):
     assert is_reply(row)
     assert not any(is_reply({key: row[key] for key in row if key != name}) for name in row)
     assert not is_reply({**row, "votes": "0"})
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        ({"taken": True}, 409),
+        Response(status=404),
+        Response({"detail": "No."}, status=403),
+        Response([1, None], status=400),
+        ("Go on", 100),
+        Response({"a": 1}, status=202),
+    ],
+)
+def test_whatever_a_handler_returns_is_a_reply(judge, result):
+    status, data, errors = read_result(result)
+    reply = RequestFrame("classic", "plain_list", request_id=1).reply(status, data, errors)
+
+    expected = "classic.plain_list.reply" if status < 400 else "error"
+    assert judge.replies("classic.plain_list", json.loads(reply.encode())) == [expected]
 
 
 def test_all_streams_of_the_suite_are_described(judge):

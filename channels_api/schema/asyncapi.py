@@ -13,9 +13,15 @@ from .sockets import Socket
 from .streams import ActionSchema, StreamSchema
 
 VERSION = "3.0.0"
-ANY_STATUS: Schema = {"type": "integer", "minimum": 200, "maximum": 399}
+ANY_STATUS: Schema = {"type": "integer", "minimum": 100, "maximum": 399}
 TASK_STATUS: Schema = {"enum": [200, 202, 410, 500]}
 REFUSED: Schema = {"type": "integer", "minimum": 400, "maximum": 599}
+# A handler may return its data with such a status, or a response without any.
+RETURNED: Schema = {"description": "Null, or what the action has returned with this status."}
+FAILURES: Schema = {
+    "type": "array",
+    "description": "Sentences, and objects of sentences by field; or what the action has returned.",
+}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 
 
@@ -192,8 +198,7 @@ def _reply(stream: StreamSchema, action: ActionSchema) -> Schema:
 
 
 def _error() -> Schema:
-    errors = {**shapes.ERRORS, "minItems": 1}
-    payload = shapes.reply(TEXT_OR_NULL, {"type": "null"}, REFUSED, errors)
+    payload = shapes.reply(TEXT_OR_NULL, RETURNED, REFUSED, FAILURES)
     return shapes.frame({**TEXT_OR_NULL, "description": "Null where it is not known."}, payload)
 
 
