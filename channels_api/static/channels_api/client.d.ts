@@ -275,6 +275,6 @@ export class Task<Result = any> implements AsyncIterable<TaskState<Result>> {
   readonly state: TaskState<Result> | null;
   readonly result: Promise<Result>;
   [Symbol.asyncIterator](): AsyncIterator<TaskState<Result>>;
-  /** Cancel it. Rejects with a RequestError of status 400 where it has ended already. */
+  /** Cancel it; one that waits to be sent is never begun. Rejects with a RequestError of status 400 where it has ended already. */
   cancel(): Promise<void>;
 }

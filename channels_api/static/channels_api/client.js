@@ -139,7 +139,8 @@ export class Client {
   // Sends a request as soon as it may be sent. `done(reply)` is called with its reply, `failed(error)`
   // where there will be none; `follow(payload)` with what comes after the reply: events, and later
   // states of a task. What is `first` goes before the others, and means something on this connection
-  // only. Returns what forgets all of it; a reply that comes nonetheless is for `late`.
+  // only. Returns what forgets all of it; a reply that comes nonetheless is for `late`. Asked to do so
+  // only if it was not sent yet, that tells whether it did.
   _send({ stream, action, pk, data }, { done, failed, follow = null, late = () => {}, first = false }) {
     const id = ++this.#lastId;
     const payload = { action, request_id: id };
@@ -147,7 +148,7 @@ export class Client {
     if (data !== undefined) payload.data = data;
     const text = JSON.stringify({ stream, payload });
     const request = { id, stream, text, safe: READS.has(action), first, done, failed, follow, late };
-    const forget = () => this.#forget(request);
+    const forget = (ifUnsent = false) => this.#forget(request, ifUnsent);
     if (this.#state === "closed") {
       failed(new ConnectionLost(`The connection is closed: ${action} was not sent.`));
     } else if (this.#queue.length >= this.#options.maxQueued && !first) {
@@ -393,11 +394,14 @@ export class Client {
     this.#pending.delete(request.id);
   }
 
-  #forget(request) {
+  #forget(request, ifUnsent) {
+    const isUnsent = this.#queue.includes(request);
+    if (ifUnsent && !isUnsent) return false;
     this.#queue = this.#queue.filter((other) => other !== request);
     this.#followers.delete(request.id);
     // Its reply still comes, and takes its place until then.
     Object.assign(request, { done: request.late, failed() {}, follow: null, safe: false });
+    return isUnsent;
   }
 
   #write(text) {
@@ -795,6 +799,11 @@ export class Task {
   }
 
   async cancel() {
+    if (this.#id === null && this.#forget(true)) {
+      this.#latest.next.resolve(null); // it has no states
+      this.#fail(new RequestError(ENDS.get("REVOKED"), 410));
+      return;
+    }
     if (this.#id === null) await this.#latest.next.promise;
     const reply = await this.#client._tasks.request("delete", { pk: this.#id });
     if (reply.response_status !== 410) throw refusal(reply);

@@ -419,3 +419,19 @@ test("a refusal has the data of its reply", async (t) => {
   await assert.rejects(refused, { status: 409, errors: [], data: { free: 0 } });
   assert.equal(new RequestError("Mine.").data, null);
 });
+
+test("a task that is cancelled before it was sent never is", async (t) => {
+  const { Socket, client } = setUp(t);
+  const [task, other] = [1, 2].map((data) => client.stream("a").task("start", { data }));
+  await task.cancel();
+  await assert.rejects(task.result, { status: 410, message: "The task was cancelled." });
+  for await (const state of task) assert.fail(state);
+  Socket.last.accept();
+  assert.deepEqual(Socket.last.payloads.map(({ data }) => data), [2]);
+  const cancelled = other.cancel(); // now it has to be asked for
+  Socket.last.answer(Socket.last.sent[0], 202, { id: "t", state: "PENDING" });
+  await settled();
+  Socket.last.answer(Socket.last.sent[1], 410);
+  await cancelled;
+  assert.deepEqual(Socket.last.payloads.map(({ action }) => action), ["start", "delete"]);
+});

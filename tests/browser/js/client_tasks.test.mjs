@@ -74,6 +74,7 @@ test("a task that fails, refuses, or leaves nothing", async (t) => {
 
 test("a task that is cancelled, at any time", async (t) => {
   const api = open(t);
+  await isOpen(api);
   const early = start(api, "tick", gates(1)[0]);
   await early.cancel(); // before its first reply
   await assert.rejects(early.result, { status: 410, message: "The task was cancelled." });

@@ -43,6 +43,7 @@ export function live(): number | undefined {
   });
   const votes: number | undefined = api.stream("live-votes").subscribe({ key: "slug", pk: "one" }).rows.get(1);
   const links = api.stream("links").subscribe({ key: (row) => Number(row.url.split("/").at(-2)) });
+  console.log(new RequestError("Mine.", 409, ["Full."], { free: 0 }).data.free);
   console.log(votes, links.rows.get(1)?.url);
   return subscription.rows.get(1)?.choices.length;
 }
