@@ -371,6 +371,30 @@ def test_braces_in_an_expression_are_no_parameters(make_routes):
     assert warnings == []
 
 
+def test_replies_belong_to_requests_by_their_id_and_nothing_else_does(settings):
+    document, _ = make(settings)
+    correlated = {
+        reference["$ref"].rpartition("/")[2]
+        for each in document["operations"].values()
+        if each["action"] == "receive"
+        for reference in (*each["messages"], *each["reply"]["messages"])
+    }
+
+    found = {
+        name: each.get("correlationId") for name, each in document["components"]["messages"].items()
+    }
+    place = {"location": "$message.payload#/payload/request_id"}
+    assert found == {name: place if name in correlated else None for name in found}
+    assert {"full.list", "full.list.reply", "error", "task"} <= correlated
+
+
+def test_each_channel_is_a_websocket(settings):
+    channels = make(settings)[0]["channels"].values()
+
+    handshake = {"method": "GET", "bindingVersion": "0.1.0"}
+    assert [each["bindings"] for each in channels] == [{"ws": handshake}] * len(channels)
+
+
 @pytest.mark.parametrize("replied", ["full.create", "full.vote", "tasks.delete"])
 def test_an_action_may_fail_and_one_of_the_projects_own_may_begin_a_task(settings, replied):
     operation = make(settings)[0]["operations"][replied]

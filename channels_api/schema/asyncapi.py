@@ -22,6 +22,10 @@ FAILURES: Schema = {
     "type": "array",
     "description": "Sentences, and objects of sentences by field; or what the action has returned.",
 }
+# A reply has what its request had there.
+CORRELATION = {"location": "$message.payload#/payload/request_id"}
+# A handshake is a GET.
+BINDINGS = {"ws": {"method": "GET", "bindingVersion": "0.1.0"}}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 
 
@@ -65,7 +69,7 @@ class Document:
         # One for the whole socket would do, but what reads documents goes through all messages of
         # a channel for each of its operations.
         channel = _free(FORBIDDEN.sub("_", key), self._channels)
-        self._channels[channel] = {**self._sockets[socket], "messages": {}}
+        self._channels[channel] = {**self._sockets[socket], "bindings": BINDINGS, "messages": {}}
         return channel
 
     def _add_stream(self, socket: str, stream: StreamSchema) -> None:
@@ -93,8 +97,8 @@ class Document:
     def _action(
         self, channel: str, key: str, stream: StreamSchema, action: ActionSchema
     ) -> dict[str, Any]:
-        request = self._add_message(key, _request(stream, action), f"{key}: request")
-        replies = [self._add_message(f"{key}.reply", _reply(stream, action), f"{key}: reply")]
+        request = self._add_correlated(key, _request(stream, action), f"{key}: request")
+        replies = [self._add_correlated(f"{key}.reply", _reply(stream, action), f"{key}: reply")]
         # Any action of the project's own may hand its work to a task.
         shared = ["error"] if action.is_standard and not stream.tasks else ["error", "task"]
         operation = {
@@ -154,11 +158,16 @@ class Document:
         self._messages[name] = {"title": title, "payload": payload}
         return name
 
+    def _add_correlated(self, key: str, payload: Schema, title: str) -> str:
+        name = self._add_message(key, payload, title)
+        self._messages[name]["correlationId"] = CORRELATION
+        return name
+
     def _add_common_messages(self) -> None:
         self._add_message("ping", shapes.PING, "The server asks whether the client reads")
         self._add_message("pong", shapes.PONG, "All before the ping was read")
-        self._add_message("error", _error(), "A request was refused, or has failed")
-        self._add_message("task", _task(), "What a task is at that an action has begun")
+        self._add_correlated("error", _error(), "A request was refused, or has failed")
+        self._add_correlated("task", _task(), "What a task is at that an action has begun")
 
 
 def _called(stream: StreamSchema, action: ActionSchema) -> dict[str, Any]:
