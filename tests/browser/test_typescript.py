@@ -49,7 +49,10 @@ def compile_files(node, project):
         options = {**OPTIONS, **RESOLUTIONS[resolution]}
         config = {"compilerOptions": options, "files": [f"{name}.ts" for name in files]}
         (project / "tsconfig.json").write_text(json.dumps(config))
-        return node.run_node(COMPILER, "--pretty", "false", cwd=project).stdout
+        done = node.run_node(COMPILER, "--pretty", "false", cwd=project)
+        # A compiler that could not begin has said nothing there either.
+        assert (done.returncode == 0) == (done.stdout == ""), done
+        return done.stdout
 
     return run
 
