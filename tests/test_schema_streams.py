@@ -366,7 +366,7 @@ def test_braces_in_an_expression_are_no_parameters(make_routes):
     )
 
     assert list(document["x-sockets"].values()) == [
-        {"address": "/ws/[a-z]{2}/{room}/", "parameters": {"room": {}}}
+        {"address": "/ws/[a-z]%7B2%7D/{room}/", "parameters": {"room": {}}}
     ]
     assert warnings == []
 

@@ -18,8 +18,9 @@ from ..demultiplexer import WebsocketDemultiplexer
 # What middlewares call the application that they wrap.
 WRAPPED = ("inner", "application", "app")
 
-# Of an address; what a regular expression repeats, as [a-z]{2}, is none.
+# Of an address; what a regular expression repeats, as [a-z]{2}, is none, and is escaped.
 PARAMETER = re.compile(r"\{([A-Za-z_]\w*)\}")
+REPEATED = re.compile(r"\{([0-9,]+)\}")
 
 ADVICE = (
     'Put YourDemultiplexer.as_asgi() into a route of its URLRouter, under "websocket" in the '
@@ -76,5 +77,6 @@ def _walk(application: Any, pattern: str, above: tuple[Any, ...]) -> Iterator[So
 
 
 def _socket(demultiplexer: type[WebsocketDemultiplexer], pattern: str) -> Socket:
-    address = EndpointEnumerator(patterns=[]).get_path_from_regex(pattern)
+    path = EndpointEnumerator(patterns=[]).get_path_from_regex(pattern)
+    address = REPEATED.sub(r"%7B\1%7D", path)
     return Socket(address, tuple(PARAMETER.findall(address)), demultiplexer.streams)
