@@ -27,7 +27,7 @@ BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 PATIENCE = 30  # seconds until the demo answers
 # Two of these side by side make a picture that is 1600 pixels wide; it is shown at half of that.
 NARROW = {"viewport": {"width": 493, "height": 740}, "device_scale_factor": 1.5}
-WIDE = {"viewport": {"width": 1280, "height": 1000}, "device_scale_factor": 1.25}
+WIDE = {"viewport": {"width": 1280, "height": 1240}, "device_scale_factor": 1.25}
 
 DESKTOP = """<!doctype html>
 <style>
