@@ -254,13 +254,17 @@ class Reads:
         """What a read has seen comes back."""
         if not self.results:
             return
-        future, result, error = self.results.pop(rand.randrange(len(self.results)))
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
+        hand_over(*self.results.pop(rand.randrange(len(self.results))))
+
+
+def hand_over(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    """Let a read end for whoever still waits for it."""
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
 
 
 def run_reads_in(patch, reads: Reads) -> None:

@@ -155,9 +155,9 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 def pytest_collection_modifyitems(config, items) -> None:
     """Leave what does not belong to TEST_PART to other sessions."""
     part = os.environ.get("TEST_PART", "all")
-    left_out = [item for item in items if not runs_in(part, item)]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if runs_in(part, item)]
+    runs = {item: runs_in(part, item) for item in items}
+    config.hook.pytest_deselected(items=[item for item in items if not runs[item]])
+    items[:] = [item for item in items if runs[item]]
 
 
 def pytest_report_header() -> str:

@@ -9,17 +9,19 @@ import contextvars
 import functools
 import json
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
+from django.db import connection
 from rest_framework.test import APIRequestFactory, force_authenticate
 
 from channels_api import threads
 from channels_api.connection import Connection
 from channels_api.viewsets import binding_from_viewset
 from tests.app.streams.notes import CONSUMERS, VIEWS
-from tests.live_world import ClocklessLoop, end_all_tasks
+from tests.live_world import ClocklessLoop, end_all_tasks, hand_over
 
 #: Seconds after which it is looked at again who may see what.
 REVALIDATE = 60
@@ -80,15 +82,22 @@ class ManualPool:
 
     def end(self, which: int = 0) -> None:
         """Hand one of the results over."""
-        if not self.results:
-            return
-        future, result, error = self.results.pop(which % len(self.results))
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
+        if self.results:
+            hand_over(*self.results.pop(which % len(self.results)))
+
+
+@contextmanager
+def queries() -> Iterator[list[str]]:
+    """The SQL that was run inside; notes and users only, no savepoints and pragmas."""
+    seen: list[str] = []
+
+    def see(execute, sql, params, many, context):
+        if sql.startswith("SELECT"):
+            seen.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(see):
+        yield seen
 
 
 class Site:

@@ -1,15 +1,13 @@
 """What subscribers cost: those who see the same are read for once."""
 
 import json
-from contextlib import contextmanager
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.db import connection
 
 from channels_api.live.snapshot import read_all
 from tests.app.models import Note
-from tests.privacy_world import CHANNELS_API, Site, Socket, rest
+from tests.privacy_world import CHANNELS_API, Site, Socket, queries, rest
 
 MANY = 1000
 
@@ -25,20 +23,6 @@ def site(monkeypatch):
     site = Site(monkeypatch)
     yield site
     site.close()
-
-
-@contextmanager
-def queries():
-    """The SQL that was run inside; notes and users only, no savepoints and pragmas."""
-    seen: list[str] = []
-
-    def see(execute, sql, params, many, context):
-        if sql.startswith("SELECT"):
-            seen.append(sql)
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(see):
-        yield seen
 
 
 def classic(socket: Socket, stream: str, **frame) -> None:

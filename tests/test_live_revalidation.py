@@ -9,7 +9,7 @@ from django.db import OperationalError, connection, transaction
 
 from channels_api.live import changed
 from tests.app.models import Note
-from tests.privacy_world import CHANNELS_API, REVALIDATE, Site, Socket, rest
+from tests.privacy_world import CHANNELS_API, REVALIDATE, Site, Socket, queries, rest
 
 MODEL_PERMISSION = "notes-model-permission"
 
@@ -380,14 +380,7 @@ def test_a_look_at_what_may_be_seen_costs_no_rows(site, people, team):
         note = Note.objects.create(text=str(number), secret="s", owner=people["ann"], team=team)
     for _ in range(5):
         Subscriber(site, people["ann"], "notes-open-teams", stateful=True)
-    seen: list[str] = []
-
-    def see(execute, sql, params, many, context):
-        if sql.startswith("SELECT"):
-            seen.append(sql)
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(see):
+    with queries() as seen:
         site.pass_time(REVALIDATE)
     of_notes = [sql for sql in seen if 'FROM "app_note"' in sql]
     assert len(of_notes) == 1, of_notes
