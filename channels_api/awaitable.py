@@ -19,6 +19,7 @@ from .exceptions import BrokerUnavailable
 from .handover import wait_until_final
 from .layers.sender import get_sender
 from .results import atomic_requests
+from .spawn import current_task
 from .threads import close_connections, give_back_thread
 
 
@@ -29,7 +30,7 @@ def awaitable(view: Any) -> Any:
     async def answer(request: Any, *args: Any, **kwargs: Any) -> Any:
         # For the viewset: its handler's tasks are published in a thread.
         request.task_submission = submission = Submission()
-        PublishTimer(submission)
+        PublishTimer(submission, asyncio.get_running_loop(), current_task())
         try:
             response = await sync_to_async(_in_transaction)(view, without, request, *args, **kwargs)
         except asyncio.CancelledError:

@@ -6,31 +6,33 @@ import asyncio
 import functools
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from .background.watches import Watches
 from .bindings import ResourceBindingBase
-from .exceptions import ActionTimeout, CloseCode, FrameError, LimitExceeded, error_reply
+from .exceptions import (
+    ActionTimeout,
+    CloseCode,
+    FrameError,
+    LimitExceeded,
+    Overloaded,
+    error_reply,
+)
+from .handover import Begun
 from .limits import BAD_FRAMES, LARGE_FRAMES, REFUSED_FRAMES, Strikes, TokenBucket
 from .live.subscriptions import Subscriptions
 from .logs import logger
 from .protocol import Reply, RequestFrame, byte_length, parse
 from .requests import Handshake, Scope
 from .settings import settings
+from .threads import start
+from .turns import Lane, Turn
 from .writer import Writer
 
 Streams = Mapping[str, type[ResourceBindingBase]]
 # Seconds that actions have to end after they were cancelled, since their client is gone.
 CANCEL_SECONDS = 5.0
-
-
-class Lane:
-    """The frames of one stream: they run one after another, in order."""
-
-    def __init__(self) -> None:
-        self.frames: deque[RequestFrame] = deque()
-        self.busy = False
 
 
 class Timer:
@@ -70,7 +72,9 @@ class Connection:
         self.watches = Watches(self.writer)
         self._lanes: dict[str, Lane] = {}
         self._waiting_lanes: deque[Lane] = deque()
-        self._waiting_frames = 0
+        self._unanswered = 0
+        # What runs: the turns of sync frames, and a task for each async action.
+        self._turns: set[Turn] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = False
         now = self._loop.time()
@@ -110,6 +114,9 @@ class Connection:
         """
         self._ending = True
         self._unsubscribe()
+        for turn in self._turns:
+            turn.stop()
+        self._turns.clear()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -128,11 +135,12 @@ class Connection:
         if frame.stream not in self._streams:
             self._answer(frame, FrameError(f"There is no stream {frame.stream!r}.", 404))
             return
-        action = self._streams[frame.stream].available_actions.get(frame.action)
+        binding_class = self._streams[frame.stream]
+        action = binding_class.available_actions.get(frame.action)
         if action is not None and action.concurrent:
-            lane = Lane()  # of its own: it waits for nobody
+            lane = Lane(binding_class)  # of its own: it waits for nobody
         else:
-            lane = self._lanes.setdefault(frame.stream, Lane())
+            lane = self._lanes.get(frame.stream) or self._add_lane(frame.stream, binding_class)
         self._queue(frame, lane)
 
     def _refuse(self, fault: FrameError, strikes: Strikes, code: CloseCode) -> None:
@@ -157,13 +165,18 @@ class Connection:
             self.writer.too_slow()
         self.writer.push(reply.encode())
 
+    def _add_lane(self, stream: str, binding_class: type[ResourceBindingBase]) -> Lane:
+        lane = self._lanes[stream] = Lane(binding_class)
+        return lane
+
     def _queue(self, frame: RequestFrame, lane: Lane) -> None:
-        if (lane.busy or not self._may_start) and self._waiting_frames >= settings.MAX_QUEUED:
+        waiting = self._unanswered - len(self._turns) - len(self._tasks)
+        if (lane.busy or not self._may_start) and waiting >= settings.MAX_QUEUED:
             message = f"Too many frames are waiting: {settings.MAX_QUEUED} are allowed."
             self._answer(frame, LimitExceeded(message))
             return
+        self._unanswered += 1
         lane.frames.append(frame)
-        self._waiting_frames += 1
         if not lane.busy:
             lane.busy = True
             self._waiting_lanes.append(lane)
@@ -172,46 +185,97 @@ class Connection:
     @property
     def _may_start(self) -> bool:
         # Replies that the client does not read are not made: they would only fill the memory.
-        return len(self._tasks) < settings.MAX_IN_FLIGHT and self.writer.has_room
+        running = len(self._turns) + len(self._tasks)
+        return running < settings.MAX_IN_FLIGHT and self.writer.has_room
 
     def _start_waiting(self) -> None:
         if self._ending:
             return  # nobody would end them
         while self._waiting_lanes and self._may_start:
             lane = self._waiting_lanes.popleft()
-            self._waiting_frames -= 1
-            task = asyncio.ensure_future(self._run(lane.frames.popleft()))
-            self._tasks.add(task)
-            task.add_done_callback(functools.partial(self._finished, lane))
+            if lane.next_is_sync:
+                self._start_turn(lane)
+            else:
+                self._start_task(lane, self._run(lane.frames.popleft()))
 
-    def _finished(self, lane: Lane, task: asyncio.Task[None]) -> None:
+    def _start_turn(self, lane: Lane) -> None:
+        turn = Turn(lane, self)
+        self._turns.add(turn)
+        try:
+            start(turn, owner=self._handshake)
+        except Overloaded as exc:
+            turn.give_up(exc)
+
+    def _start_task(self, lane: Lane, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(functools.partial(self._task_is_over, lane))
+
+    def _task_is_over(self, lane: Lane, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._unanswered -= 1
         if not task.cancelled() and task.exception() is not None:
             logger.error("A frame could not be answered", exc_info=task.exception())
-        if self._ending:
-            return
+        self._go_on(lane)
+
+    def _go_on(self, lane: Lane) -> None:
         if lane.frames:
             self._waiting_lanes.append(lane)  # behind the other streams
         else:
             lane.busy = False
         self._start_waiting()
 
+    # What a turn asks of its host.
+
+    @property
+    def others_wait(self) -> bool:
+        return bool(self._waiting_lanes)
+
+    def make_binding(self, frame: RequestFrame) -> ResourceBindingBase:
+        binding_class = self._streams[frame.stream]
+        return binding_class(self._handshake, frame, self.subscriptions, self.watches)
+
+    def take_reply(self, binding: ResourceBindingBase, text: str) -> None:
+        if not self._ending:
+            self._unanswered -= 1
+            self._send(binding, text)
+
+    def take_fault(self, frame: RequestFrame, exc: Exception) -> None:
+        if not self._ending:
+            self._unanswered -= 1
+            self._answer(frame, exc)
+
+    def take_task(self, turn: Turn, binding: ResourceBindingBase, begun: Begun) -> None:
+        if self._ending:
+            return
+        self._turns.discard(turn)
+        self._start_task(turn.lane, self._run_begin(binding, begun))
+
+    def turn_is_over(self, turn: Turn) -> None:
+        self._turns.discard(turn)
+        self._go_on(turn.lane)
+
     async def _run(self, frame: RequestFrame) -> None:
         try:
-            binding = self._streams[frame.stream](
-                self._handshake, frame, self.subscriptions, self.watches
-            )
+            binding = self.make_binding(frame)
         except Exception as exc:  # a constructor of the project's own
             self._answer(frame, exc)
             return
-        text = await self._dispatch(binding)
+        self._send(binding, await self._limited(binding, binding.dispatch()))
+
+    async def _run_begin(self, binding: ResourceBindingBase, begun: Begun) -> None:
+        self._send(binding, await self._limited(binding, binding.begin(begun)))
+
+    def _send(self, binding: ResourceBindingBase, text: str) -> None:
         self.writer.push(text)
         binding.replied()
 
-    async def _dispatch(self, binding: ResourceBindingBase) -> str:
+    async def _limited(
+        self, binding: ResourceBindingBase, answering: Coroutine[Any, Any, str]
+    ) -> str:
         timer = Timer(settings.ACTION_TIMEOUT)
         try:
-            return await binding.dispatch()
+            return await answering
         except asyncio.CancelledError as exc:
             if self._ending:
                 raise

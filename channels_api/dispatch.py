@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -15,13 +15,13 @@ from .background.references import owner_of
 from .background.states import TaskState
 from .background.submission import Submission, submitting
 from .background.watches import encode_state
-from .decorators import Action
 from .exceptions import BrokerUnavailable, Overloaded, ReplyTooLarge, error_reply, is_known
 from .handover import Begun, hand_over, task_in
 from .policies import Policies
 from .protocol import Reply, byte_length
 from .results import atomic_requests, read_result
 from .settings import settings
+from .spawn import current_task
 from .threads import run_in_thread
 
 
@@ -57,11 +57,17 @@ class Dispatch(Policies):
             callback()
 
     async def dispatch(self) -> str:
-        """Answer the frame: the reply, encoded. A failure is a reply too."""
-        PublishTimer(self.submission)
+        """Answer the frame of an async action: the reply, encoded. A failure is a reply too."""
+        PublishTimer(self.submission, asyncio.get_running_loop(), current_task())
+        return await self._as_reply(self._answer())
+
+    async def begin(self, begun: Begun) -> str:
+        """The first reply for a task: it has been begun. Its states follow."""
+        return await self._as_reply(self._begin(begun))
+
+    async def _as_reply(self, answering: Coroutine[Any, Any, str]) -> str:
         try:
-            answer = await self._answer(self.available_action)
-            return await self._begin(answer) if isinstance(answer, Begun) else answer
+            return await answering
         except asyncio.CancelledError:
             if self.submission.is_given_up:
                 return self.refuse(BrokerUnavailable())
@@ -71,16 +77,14 @@ class Dispatch(Policies):
         except BaseException as exc:  # SystemExit, for one, would end the server's event loop
             return await self._arefuse(exc)
 
-    async def _answer(self, action: Action | None) -> str | Begun:
-        if action is None or not action.is_async:
-            return await run_in_thread(self._respond, owner=self.handshake)
+    async def _answer(self) -> str:
         await run_in_thread(self.initial, owner=self.handshake)
         with submitting(self.submission):
-            result = await self._call(action)
+            result = await self._call(self.available_action)
         task = task_in(result)
-        if task is None:
-            return result if isinstance(result, Begun) else self._encode(result)
-        return await run_in_thread(self._hand_over, task, owner=self.handshake)
+        if task is not None:
+            result = await run_in_thread(self._hand_over, task, owner=self.handshake)
+        return await self._begin(result) if isinstance(result, Begun) else self._encode(result)
 
     def _hand_over(self, result: Any) -> Begun:
         return hand_over(result, self.submission, owner=self.task_owner)
@@ -91,7 +95,6 @@ class Dispatch(Policies):
         return owner_of(self.user, self.scope.get("session"), self.handshake.http.COOKIES)
 
     async def _begin(self, begun: Begun) -> str:
-        """The first reply for a task: it has been begun. Its states follow."""
         signed, state = begun.reference.sign(), begun.state or TaskState()
         if begun.state is None and self.watches is not None:
             watch = await self.watches.begin(begun.reference, begun.reader, self.frame.reply)
@@ -105,7 +108,11 @@ class Dispatch(Policies):
                 return await run_in_thread(self.refuse, exc, owner=self.handshake)
         return self.refuse(exc)
 
-    def _respond(self) -> str | Begun:
+    def respond(self) -> str | Begun:
+        """Answer the frame of a sync action, in a thread: the reply, encoded, or a task begun.
+
+        A failure is a reply too.
+        """
         try:
             with atomic_requests(), submitting(self.submission):
                 self.initial()

@@ -74,22 +74,32 @@ class FrameHttpRequest(HttpRequest):
     """Django's request for one frame: the handshake's headers, the action's method."""
 
     def __init__(self, handshake: Handshake, method: str, query: QueryDict) -> None:
-        super().__init__()
-        http = handshake.http
+        # As Django's own subclasses, without the constructor of the base, which takes longer to
+        # make empty containers than all else here: each is made when somebody asks for it.
+        self._http = http = handshake.http
         self.scope = http.scope
         self.path, self.path_info = http.path, http.path_info
         self.method = method
-        self.META = {
-            **http.META,
-            "REQUEST_METHOD": method,
-            "QUERY_STRING": query.urlencode() if query else "",
-        }
+        self.resolver_match = self.content_type = self.content_params = None
         self.COOKIES = http.COOKIES
         self.GET = query  # type: ignore[assignment]  # immutable in Django's own requests too
         self.user = handshake.user
         if "session" in handshake.scope:
             self.session = handshake.scope["session"]
         self._body = b""  # so that reading the body is no error; the data is in `Request.data`
+
+    @cached_property
+    def META(self) -> dict[str, Any]:  # type: ignore[override]  # noqa: N802
+        query = self.GET.urlencode() if self.GET else ""
+        return {**self._http.META, "REQUEST_METHOD": self.method, "QUERY_STRING": query}
+
+    @cached_property
+    def POST(self) -> QueryDict:  # type: ignore[override]  # noqa: N802
+        return QueryDict()
+
+    @cached_property
+    def FILES(self) -> MultiValueDict[str, Any]:  # type: ignore[override]  # noqa: N802
+        return MultiValueDict()
 
     def _get_scheme(self) -> str | None:
         scheme: str | None = self.scope.get("scheme")
@@ -112,10 +122,9 @@ class FrameRequest(Request):
     def __init__(self, handshake: Handshake, method: str, data: Any) -> None:
         reading = method in READING_METHODS
         query = query_params(data) if reading else QueryDict()
+        request = FrameHttpRequest(handshake, method, query)
         super().__init__(
-            FrameHttpRequest(handshake, method, query),
-            authenticators=[SocketAuthentication(handshake.user)],
-            negotiator=_negotiator,
+            request, authenticators=[SocketAuthentication(request.user)], negotiator=_negotiator
         )
         self._full_data = self._data = {} if reading or data is None else data
         self._files: MultiValueDict[str, Any] = MultiValueDict()

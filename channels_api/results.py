@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 from django.db import connections, transaction
@@ -44,8 +44,9 @@ def _is_status(value: Any) -> bool:
     return isinstance(value, int) and 100 <= value <= 599
 
 
-@contextlib.contextmanager
-def atomic_requests(without: Collection[str] = ()) -> Iterator[None]:
+def atomic_requests(
+    without: Collection[str] = (),
+) -> contextlib.AbstractContextManager[object]:
     """A transaction on each database with ATOMIC_REQUESTS, as Django puts one around a view.
 
     `without` are aliases that the view is to have none on.
@@ -54,4 +55,4 @@ def atomic_requests(without: Collection[str] = ()) -> Iterator[None]:
         for alias, database in connections.settings.items():
             if database["ATOMIC_REQUESTS"] and alias not in without:
                 stack.enter_context(transaction.atomic(using=alias))
-        yield
+        return stack.pop_all()

@@ -1,4 +1,4 @@
-"""The `CHANNELS_API` setting: every key with its default, read at each use."""
+"""The `CHANNELS_API` setting: every key with its default, read when it is first used."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings as django_settings
+from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 from rest_framework.settings import api_settings as rest_framework_settings
 
@@ -65,19 +66,28 @@ DEFAULTS: dict[str, Any] = {
 class Settings:
     """`settings.NAME`: the project's value, else the default; infinity for a limit that is None.
 
-    Nothing is kept between two reads, so `override_settings` works. An attribute that is no
-    setting raises AttributeError.
+    What was read is kept until Django tells of a change, as `override_settings` has it do. An
+    attribute that is no setting raises AttributeError.
     """
 
     def __getattr__(self, name: str) -> Any:
+        # Called where there is no attribute of the name: once for each setting.
         if name not in DEFAULTS:
             raise AttributeError(f"{name} is not a setting of channels_api.")
         configured = getattr(django_settings, "CHANNELS_API", None) or {}
         value = configured.get(name, DEFAULTS[name])
-        return math.inf if value is None and name.startswith("MAX_") else value
+        value = math.inf if value is None and name.startswith("MAX_") else value
+        vars(self)[name] = value
+        return value
+
+    def forget(self, *, setting: str, **_: Any) -> None:
+        """Read again what is asked for from now on."""
+        if setting == "CHANNELS_API":
+            vars(self).clear()
 
 
 settings = Settings()
+setting_changed.connect(settings.forget)
 
 
 def default_permission_classes() -> Sequence[Any]:

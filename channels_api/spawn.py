@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Coroutine
+from contextvars import Context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -13,13 +13,21 @@ T = TypeVar("T")
 _running: set[asyncio.Task[Any]] = set()
 
 
-def spawn(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Start a task that serves everybody, without the context of who happened to come first.
+def spawn(coroutine: Coroutine[Any, Any, T], context: Context | None = None) -> asyncio.Task[T]:
+    """Start a task, which goes on although nobody keeps what is returned.
 
-    Their language, their request and their tracing would be those of all who come after. It goes
-    on although nobody keeps what is returned.
+    Unless a context is given, it serves everybody, and has not that of who happened to come first:
+    their language, their request and their tracing would be those of all who come after.
     """
-    task = contextvars.Context().run(asyncio.ensure_future, coroutine)
+    task = (context or Context()).run(asyncio.ensure_future, coroutine)
     _running.add(task)
     task.add_done_callback(_running.discard)
+    return task
+
+
+def current_task() -> asyncio.Task[Any]:
+    """The task that runs this."""
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("This runs in a task only.")
     return task

@@ -1,24 +1,20 @@
-"""The bounded thread pool that runs sync code for all sockets of a process."""
+"""Where sync code runs that serves sockets: in threads of the process's own, or in Django's."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import os
-import queue
-import threading
-from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from asgiref.sync import SyncToAsync, _restore_context, sync_to_async
-from django.db import close_old_connections, connections
+from django.db import connections
 
-from .exceptions import Overloaded
 from .locks import new_lock
+from .pool import Job, Put, ThreadPool
 from .settings import settings
+from .spawn import spawn
 
 T = TypeVar("T")
 
@@ -40,33 +36,103 @@ async def run_in_thread(function: Callable[..., T], *args: Any, owner: Hashable)
     delay those of another by one call at most. A caller that is cancelled leaves a call that runs
     to end unheard; one that has not begun never does. Raises Overloaded where no thread can be had.
     """
+    call: Call[T] = Call(function, *args)
+    start(call, owner=owner)
+    return await call.future
+
+
+def start(job: Job, *, owner: Hashable) -> None:
+    """Have a job done in a thread; see `run_in_thread`."""
     size = settings.THREADS
     if size == 0:
-        return await sync_to_async(_in_thread_of_test, thread_sensitive=True)(function, *args)
-    return await get_pool(size).submit(owner, function, *args)
+        # With the context of the caller: it is what Django finds the thread by.
+        spawn(_run_in_thread_of_django(job), contextvars.copy_context())
+    else:
+        get_pool(size).start(owner, job)
+
+
+async def _run_in_thread_of_django(job: Job) -> None:
+    put = asyncio.get_running_loop().call_soon_threadsafe
+    while await sync_to_async(job.run, thread_sensitive=True)(put):
+        pass
+
+
+class Context:
+    """Runs sync code as if the one who made this, in an event loop, had called it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._variables = contextvars.copy_context()
+
+    def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Call a function; what it sets is not seen by the next."""
+        SyncToAsync.threadlocal.main_event_loop = self._loop
+        SyncToAsync.threadlocal.main_event_loop_pid = os.getpid()
+        return self._variables.copy().run(self._call, function, *args)
+
+    def _call(self, function: Callable[..., T], *args: Any) -> T:
+        # asgiref's Locals, where Django keeps the active language, belong to a thread besides.
+        _restore_context(self._variables)
+        return function(*args)
+
+
+class Call(Generic[T]):
+    """A job of one piece: a call whose outcome is the future's."""
+
+    def __init__(self, function: Callable[..., T], *args: Any) -> None:
+        self.future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._function = function
+        self._args = args
+        self._context = Context()
+
+    def run(self, put: Put) -> bool:
+        """Make the call, unless nobody waits: its change must not be found later."""
+        if not self.future.cancelled():
+            put(self._settle, *self._outcome())
+        return False
+
+    def _outcome(self) -> tuple[Any, BaseException | None]:
+        try:
+            return self._context.run(_with_fresh_connections, self._function, *self._args), None
+        except StopIteration as exc:  # a future can't hold one
+            return None, _wrapped("StopIteration raised by a sync call", exc)
+        except Exception as exc:
+            return None, exc
+        except BaseException as exc:
+            # SystemExit and its like, raised again in the event loop, would end the server.
+            return None, _wrapped(f"{type(exc).__name__} raised in a thread", exc)
+
+    def _settle(self, result: T, error: BaseException | None) -> None:
+        if self.future.done():  # cancelled: the client left, or the action's time was up
+            return
+        if error is None:
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(error)
+
+
+def _wrapped(message: str, cause: BaseException) -> RuntimeError:
+    error = RuntimeError(message)
+    error.__cause__ = cause
+    return error
 
 
 def _with_fresh_connections(function: Callable[..., T], *args: Any) -> T:
-    # As Django does around a request: CONN_MAX_AGE and health checks hold, and a connection that
-    # the database ended is replaced instead of failing for ever.
-    close_old_connections()
+    tidy_connections()
     try:
         return function(*args)
     finally:
-        close_old_connections()
+        tidy_connections()
 
 
-def _in_thread_of_test(function: Callable[..., T], *args: Any) -> T:
-    # Django itself would close a connection in a transaction, as TestCase has one open.
-    _close_idle_connections()
-    try:
-        return function(*args)
-    finally:
-        _close_idle_connections()
+def tidy_connections() -> None:
+    """Close connections that are too old or broken, as Django does before and after a request.
 
-
-def _close_idle_connections() -> None:
+    CONN_MAX_AGE and health checks hold, and a connection that the database ended is replaced
+    instead of failing for ever.
+    """
     for connection in connections.all(initialized_only=True):
+        # Django's own function closes one in a transaction too, as TestCase has one open.
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
 
@@ -103,182 +169,5 @@ def get_pool(size: int) -> ThreadPool:
         if _pool is None or _pool.size != size or _pool.pid != os.getpid():
             if _pool is not None:
                 _pool.close()
-            _pool = ThreadPool(size)
+            _pool = ThreadPool(size, reserved=RESERVED, alone=ALONE)
         return _pool
-
-
-@dataclass
-class _Call:
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    context: contextvars.Context
-    outbox: _Outbox
-    future: asyncio.Future[Any]
-
-    def run(self) -> None:
-        if self.future.cancelled():  # before it began: nobody is to find its change later
-            return
-        SyncToAsync.threadlocal.main_event_loop = self.outbox.loop
-        SyncToAsync.threadlocal.main_event_loop_pid = os.getpid()
-        try:
-            result, error = self.context.run(self._call), None
-        except Exception as exc:
-            result, error = None, exc
-        except BaseException as exc:
-            # SystemExit and its like, raised again in the event loop, would end the server.
-            result, error = None, RuntimeError(f"{type(exc).__name__} raised in a thread")
-            error.__cause__ = exc
-        self.outbox.put(self.future, result, error)
-
-    def _call(self) -> Any:
-        # asgiref's Locals, where Django keeps the active language, belong to a thread besides.
-        _restore_context(self.context)
-        return _with_fresh_connections(self.function, *self.args)
-
-
-class _Outbox:
-    """Hands results back to an event loop: one wake-up for all that are ready by then."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._ready: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
-        self._woken = False
-        self._lock = new_lock()
-
-    def put(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-        self._ready.append((future, result, error))
-        with self._lock:
-            if self._woken:
-                return
-            self._woken = True
-        try:
-            self.loop.call_soon_threadsafe(self._drain)
-        except RuntimeError:
-            # The loop was closed while the call ran: the server is gone, nobody waits.
-            self._ready.clear()
-
-    def _drain(self) -> None:
-        # Before the deque is emptied: a result that comes after the last popleft must wake again.
-        with self._lock:
-            self._woken = False
-        while self._ready:
-            future, result, error = self._ready.popleft()
-            if future.done():  # cancelled: the client left, or the action's time was up
-                continue
-            if error is None:
-                future.set_result(result)
-            elif isinstance(error, StopIteration):  # a future can't hold one
-                future.set_exception(RuntimeError("StopIteration raised by a sync call"))
-            else:
-                future.set_exception(error)
-
-
-class ThreadPool:
-    """At most `size` daemon threads for all but ALONE, and one more for each of RESERVED only.
-
-    Threads start when there is work. They are daemons, since an action that never ends must not
-    keep the process from exiting.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.pid = os.getpid()
-        self._lock = new_lock()
-        self._waiting: OrderedDict[Hashable, deque[_Call]] = OrderedDict()
-        # Those that any thread may take.
-        self._waiting_calls = 0
-        self._started = 0
-        self._idle = 0
-        # A token for each of them: a thread that gets one may find the call taken already, by the
-        # thread that serves its owner. None of them is ever missing.
-        self._tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        # Of the owners whose own thread has been started.
-        self._own_tokens: dict[Hashable, queue.SimpleQueue[bool]] = {}
-        self._outboxes: dict[asyncio.AbstractEventLoop, _Outbox] = {}
-
-    def submit(self, owner: Hashable, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
-        """Queue a call; the future belongs to the running event loop."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        with self._lock:
-            outbox = self._outbox(loop)
-            call = _Call(function, args, contextvars.copy_context(), outbox, future)
-            self._waiting.setdefault(owner, deque()).append(call)
-            self._waiting_calls += owner not in ALONE
-            try:
-                self._start_threads(owner)
-            except RuntimeError as exc:  # the system gives no more threads
-                if not (owner in self._own_tokens if owner in ALONE else self._started):
-                    self._take(owner)  # there is no other: no thread has ever run for it
-                    raise Overloaded from exc
-            own = self._own_tokens.get(owner)
-        if own is not None:
-            own.put(True)
-        if owner not in ALONE:
-            self._tokens.put(True)
-        return future
-
-    def close(self) -> None:
-        """Let the threads end when the queued calls are done."""
-        for _ in range(self._started):
-            self._tokens.put(False)
-        for own in self._own_tokens.values():
-            own.put(False)
-
-    def _outbox(self, loop: asyncio.AbstractEventLoop) -> _Outbox:
-        if loop not in self._outboxes:
-            for closed in [each for each in self._outboxes if each.is_closed()]:
-                del self._outboxes[closed]
-            self._outboxes[loop] = _Outbox(loop)
-        return self._outboxes[loop]
-
-    def _start_threads(self, owner: Hashable) -> None:
-        # An idle thread takes one call, whosever it is.
-        if self._idle < self._waiting_calls and self._started < self.size:
-            self._start(self._serve, str(self._started + 1))
-            self._started += 1
-        if owner in RESERVED and owner not in self._own_tokens:
-            tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()
-            self._start(partial(self._serve_owner, owner, tokens), str(owner))
-            self._own_tokens[owner] = tokens
-
-    def _start(self, target: Callable[[], None], name: str) -> None:
-        threading.Thread(target=target, name=f"channels_api-{name}", daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            with self._lock:
-                self._idle += 1
-            more = self._tokens.get()
-            with self._lock:
-                self._idle -= 1
-                call = self._next() if more else None
-            if not more:
-                return
-            if call is not None:
-                call.run()
-            # Not kept until the next call comes: results and requests can be large.
-            del call
-
-    def _serve_owner(self, owner: Hashable, tokens: queue.SimpleQueue[bool]) -> None:
-        while tokens.get():
-            with self._lock:
-                call = self._take(owner) if owner in self._waiting else None
-            if call is not None:
-                call.run()
-            del call
-
-    def _next(self) -> _Call | None:
-        owner = next((each for each in self._waiting if each not in ALONE), None)
-        return None if owner is None else self._take(owner)
-
-    def _take(self, owner: Hashable) -> _Call:
-        calls = self._waiting[owner]
-        call = calls.popleft()
-        self._waiting_calls -= owner not in ALONE
-        # The owner goes to the end of the line, so that each has its turn.
-        if calls:
-            self._waiting.move_to_end(owner)
-        else:
-            del self._waiting[owner]
-        return call

@@ -15,7 +15,8 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.db import OperationalError, connection, connections
 from django.utils import translation
 
-from channels_api.threads import LIVE, ThreadPool, run_in_thread
+from channels_api.pool import ThreadPool
+from channels_api.threads import ALONE, LIVE, RESERVED, Call, run_in_thread
 from tests.app.models import Question
 
 # Seconds until a test that fails gives up; none is waited for in one that passes.
@@ -26,11 +27,17 @@ variable = contextvars.ContextVar("variable")
 
 @contextmanager
 def pool_of(size: int) -> Iterator[ThreadPool]:
-    pool = ThreadPool(size)
+    pool = ThreadPool(size, reserved=RESERVED, alone=ALONE)
     try:
         yield pool
     finally:
         pool.close()
+
+
+def submit(pool: ThreadPool, owner: object, function, *args) -> asyncio.Future:
+    call = Call(function, *args)
+    pool.start(owner, call)
+    return call.future
 
 
 class Door:
@@ -76,7 +83,7 @@ class TestSize:
     async def test_all_threads_work_for_one_owner(self, door):
         """Calls that come in one go get a thread each, while there are threads."""
         with pool_of(3) as pool:
-            calls = [pool.submit("a", door.pass_through, number) for number in range(3)]
+            calls = [submit(pool, "a", door.pass_through, number) for number in range(3)]
             await door.reached_by(3)
             door.open()
             assert await gather(*calls) == [0, 1, 2]
@@ -87,8 +94,8 @@ class TestSize:
         for _ in range(20):
             door = Door()
             with pool_of(2) as pool:
-                await pool.submit("a", int)
-                await gather(pool.submit("a", door.pass_through), pool.submit("a", door.open))
+                await submit(pool, "a", int)
+                await gather(submit(pool, "a", door.pass_through), submit(pool, "a", door.open))
 
     async def test_no_more_threads_than_the_size(self, door):
         def pass_through(name: str) -> int:
@@ -96,7 +103,7 @@ class TestSize:
             return threading.get_ident()
 
         with pool_of(2) as pool:
-            calls = [pool.submit(owner, pass_through, owner) for owner in "abc"]
+            calls = [submit(pool, owner, pass_through, owner) for owner in "abc"]
             await door.reached_by(2)
             door.open()
             assert len(set(await gather(*calls))) == 2
@@ -106,13 +113,13 @@ class TestSize:
         before = set(threading.enumerate())
         with pool_of(8) as pool:
             assert not set(threading.enumerate()) - before
-            await pool.submit("a", int)
+            await submit(pool, "a", int)
             assert len(set(threading.enumerate()) - before) == 1
 
     async def test_a_closed_pool_ends_its_threads_after_the_calls(self, door):
-        pool = ThreadPool(2)
-        calls = [pool.submit(owner, threading.current_thread) for owner in "aaaa"]
-        calls.append(pool.submit(LIVE, threading.current_thread))
+        pool = ThreadPool(2, reserved=RESERVED, alone=ALONE)
+        calls = [submit(pool, owner, threading.current_thread) for owner in "aaaa"]
+        calls.append(submit(pool, LIVE, threading.current_thread))
         pool.close()
         for thread in await gather(*calls):
             await asyncio.to_thread(thread.join, LIMIT)
@@ -123,26 +130,26 @@ class TestTurns:
     async def test_owners_take_turns(self, door):
         """After a hundred calls of one owner, another one's first call is the next to run."""
         with pool_of(1) as pool:
-            calls = [pool.submit("busy", door.pass_through, "first")]
+            calls = [submit(pool, "busy", door.pass_through, "first")]
             await door.reached_by(1)
-            calls += [pool.submit("busy", door.pass_through, number) for number in range(99)]
-            calls += [pool.submit("other", door.pass_through, "other") for _ in range(2)]
+            calls += [submit(pool, "busy", door.pass_through, number) for number in range(99)]
+            calls += [submit(pool, "other", door.pass_through, "other") for _ in range(2)]
             door.open()
             await gather(*calls)
         assert door.order[:5] == ["first", 0, "other", 1, "other"]
 
     async def test_the_calls_of_an_owner_keep_their_order(self, door):
         with pool_of(1) as pool:
-            calls = [pool.submit("a", door.pass_through, number) for number in range(50)]
+            calls = [submit(pool, "a", door.pass_through, number) for number in range(50)]
             door.open()
             assert await gather(*calls) == list(range(50))
         assert door.order == list(range(50))
 
     async def test_live_is_served_while_all_threads_are_busy(self, door):
         with pool_of(2) as pool:
-            calls = [pool.submit("busy", door.pass_through, number) for number in range(9)]
+            calls = [submit(pool, "busy", door.pass_through, number) for number in range(9)]
             await door.reached_by(2)
-            assert await gather(pool.submit(LIVE, int, "7")) == [7]
+            assert await gather(submit(pool, LIVE, int, "7")) == [7]
             assert door.order == [0, 1]
             door.open()
             await gather(*calls)
@@ -150,9 +157,9 @@ class TestTurns:
     async def test_a_slow_read_for_live_does_not_hold_up_the_next(self, door):
         """The pool's threads help LIVE as well, in its turn."""
         with pool_of(1) as pool:
-            slow = pool.submit(LIVE, door.pass_through)
+            slow = submit(pool, LIVE, door.pass_through)
             await door.reached_by(1)
-            assert await gather(pool.submit(LIVE, int, "7")) == [7]
+            assert await gather(submit(pool, LIVE, int, "7")) == [7]
             door.open()
             await slow
 
@@ -177,17 +184,17 @@ class TestResults:
             raise raised
 
         with pool_of(1) as pool:
-            thread = await pool.submit("a", threading.current_thread)
+            thread = await submit(pool, "a", threading.current_thread)
             # Not pytest.raises: the event loop itself reacts to SystemExit in a task.
-            future = pool.submit("a", fail)
+            future = submit(pool, "a", fail)
             await asyncio.wait([future], timeout=LIMIT)
             assert type(future.exception()) is seen
-            assert await pool.submit("a", threading.current_thread) is thread
+            assert await submit(pool, "a", threading.current_thread) is thread
 
     async def test_results_come_back_in_the_order_in_which_they_were_ready(self):
         told = []
         with pool_of(1) as pool:
-            calls = [pool.submit("a", int, str(number)) for number in range(200)]
+            calls = [submit(pool, "a", int, str(number)) for number in range(200)]
             for call in calls:
                 call.add_done_callback(lambda done: told.append(done.result()))
             await gather(*calls)
@@ -203,10 +210,10 @@ class TestResults:
         with pool_of(1) as pool:
             large = Large()
             gone = weakref.ref(large)
-            assert await pool.submit("a", lambda it: it, large) is large
+            assert await submit(pool, "a", lambda it: it, large) is large
             del large
             # The thread lets go after it has handed the result over.
-            await pool.submit("b", int)
+            await submit(pool, "b", int)
             gc.collect()
             assert gone() is None
 
@@ -214,23 +221,23 @@ class TestResults:
 class TestCancellation:
     async def test_a_running_call_ends_unheard(self, door):
         with pool_of(1) as pool:
-            call = pool.submit("a", door.pass_through, "unheard")
+            call = submit(pool, "a", door.pass_through, "unheard")
             await door.reached_by(1)
             call.cancel()
             door.open()
-            assert await gather(pool.submit("a", int, "7")) == [7]
+            assert await gather(submit(pool, "a", int, "7")) == [7]
         assert call.cancelled()
         assert door.order == ["unheard"]
 
     async def test_a_call_that_has_not_begun_never_does(self, door):
         """Nobody waits for it; a client that was answered 504 must not find its change later."""
         with pool_of(1) as pool:
-            running = pool.submit("a", door.pass_through, "running")
+            running = submit(pool, "a", door.pass_through, "running")
             await door.reached_by(1)
-            waiting = pool.submit("a", door.pass_through, "waiting")
+            waiting = submit(pool, "a", door.pass_through, "waiting")
             waiting.cancel()
             door.open()
-            await gather(running, pool.submit("a", int))
+            await gather(running, submit(pool, "a", int))
         assert door.order == ["running"]
 
     async def test_a_cancelled_caller(self, door, settings):
@@ -248,13 +255,13 @@ class TestContext:
     async def test_context_variables_of_the_caller_are_seen(self):
         variable.set("mine")
         with pool_of(1) as pool:
-            assert await pool.submit("a", variable.get) == "mine"
+            assert await submit(pool, "a", variable.get) == "mine"
 
     async def test_what_a_call_sets_is_not_seen_by_the_next(self):
         variable.set("mine")
         with pool_of(1) as pool:
-            await pool.submit("a", variable.set, "changed")
-            assert await pool.submit("a", variable.get) == "mine"
+            await submit(pool, "a", variable.set, "changed")
+            assert await submit(pool, "a", variable.get) == "mine"
 
     @pytest.mark.parametrize("threads", [0, 2])
     async def test_the_active_language_is_that_of_the_caller(self, settings, threads):
@@ -287,30 +294,30 @@ class TestLoops:
             return await sync_to_async(threading.get_ident)()
 
         with pool_of(1) as pool:
-            outer, inner = (await gather(pool.submit("a", threads)))[0]
+            outer, inner = (await gather(submit(pool, "a", threads)))[0]
         assert outer == inner
 
     def test_two_loops_share_a_pool(self, door):
         async def first():
-            call = pool.submit("a", door.pass_through, "first")
+            call = submit(pool, "a", door.pass_through, "first")
             await door.reached_by(1)
             answer = await asyncio.to_thread(asyncio.run, second())
             door.open()
             return await call, answer
 
         async def second():
-            return await asyncio.wait_for(pool.submit("b", int, "7"), LIMIT)
+            return await asyncio.wait_for(submit(pool, "b", int, "7"), LIMIT)
 
         with pool_of(2) as pool:
             assert asyncio.run(first()) == ("first", 7)
 
     def test_a_loop_that_was_closed_while_its_call_ran(self, door):
         async def leave():
-            pool.submit("a", door.pass_through)
+            submit(pool, "a", door.pass_through)
             await door.reached_by(1)
 
         async def come_back():
-            return await asyncio.wait_for(pool.submit("a", int, "7"), LIMIT)
+            return await asyncio.wait_for(submit(pool, "a", int, "7"), LIMIT)
 
         with pool_of(1) as pool:
             asyncio.run(leave())
@@ -319,7 +326,7 @@ class TestLoops:
 
     def test_closed_loops_are_forgotten(self):
         async def call():
-            await pool.submit("a", int)
+            await submit(pool, "a", int)
             return weakref.ref(asyncio.get_running_loop())
 
         with pool_of(1) as pool:

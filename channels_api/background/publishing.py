@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Protocol
 
 from .submission import Submission
 
@@ -11,17 +12,29 @@ from .submission import Submission
 PUBLISH_TIMEOUT = 2.0
 
 
+class Waiter(Protocol):
+    """Who waits for a handler, such as an asyncio task."""
+
+    def done(self) -> bool:
+        """Whether it waits no more."""
+
+    def cancel(self) -> object:
+        """Wait no longer."""
+
+
 class PublishTimer:
-    """Cancels the current asyncio task when its handler has been publishing for too long.
+    """Cancels who waits for a handler, in the event loop, when that has published for too long.
 
     `submission.is_given_up` tells that it was this. The handler itself can't be ended: its thread
     goes on, and what the broker takes after all is to be cancelled.
     """
 
-    def __init__(self, submission: Submission) -> None:
+    def __init__(
+        self, submission: Submission, loop: asyncio.AbstractEventLoop, waiter: Waiter
+    ) -> None:
         self._submission = submission
-        self._loop = asyncio.get_running_loop()
-        self._waiting = asyncio.current_task()
+        self._loop = loop
+        self._waiter = waiter
         self._is_set = False
         submission.on_publish = self._published
 
@@ -36,12 +49,14 @@ class PublishTimer:
 
     def _look(self) -> None:
         since = self._submission.publishing_since
-        if since is None or self._waiting is None or self._waiting.done():
+        if since is None or self._waiter.done():
             self._is_set = False
             return
         left = since + PUBLISH_TIMEOUT - time.monotonic()
         if left > 0:  # that is another task than the one that the timer was set for
             self._look_in(left)
         else:
+            # Before: it is better to tell of a task that is then cancelled than to run one that
+            # the client was told of as not begun.
             self._submission.give_up()
-            self._waiting.cancel()
+            self._waiter.cancel()

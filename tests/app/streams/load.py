@@ -96,7 +96,7 @@ class LoadBinding(HoldMixin, ResourceBindingBase):
         return {
             "tasks": len(asyncio.all_tasks()) - 1,
             "topics": len(get_hub()._topics),  # noqa: SLF001
-            "busy": pool._started - pool._idle,  # noqa: SLF001
+            "busy": pool._started - len(pool._asleep),  # noqa: SLF001
         }
 
     @list_action()

@@ -1,0 +1,241 @@
+"""A bounded pool of threads that works for many owners in turns, and hands results back in bulk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Hashable
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+from .exceptions import Overloaded
+from .locks import new_lock
+
+# Seconds that a result may wait in a thread that has more to do, so that many wake the event loop
+# once: each time that it wakes, it and the threads take the interpreter from one another.
+HOLD = 0.002
+
+Put = Callable[..., object]
+
+
+class Job(Protocol):
+    """What a thread does, piece by piece."""
+
+    def run(self, put: Put) -> bool:
+        """Do a piece; whether there is another. Must not raise.
+
+        `put(callback, *args)` has `callback(*args)` called in the event loop that started it.
+        """
+
+
+class Outbox:
+    """Callbacks on their way from threads to an event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, is_busy: Callable[[], bool]) -> None:
+        self.loop = loop
+        self._is_busy = is_busy
+        self._ready: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._woken = False
+        # Whether the loop looks in by itself within HOLD.
+        self._looks_in = False
+        self._lock = new_lock()
+
+    def put(self, callback: Callable[..., None], *args: Any) -> None:
+        """Leave a callback here. It is called after `hand_over`."""
+        self._ready.append((callback, args))
+
+    def hand_over(self, *, at_once: bool) -> None:
+        """Have what was left here called; within HOLD where it need not be at once."""
+        with self._lock:
+            if self._woken or not self._ready or (self._looks_in and not at_once):
+                return
+            self._woken = True
+        try:
+            self.loop.call_soon_threadsafe(self._wake_up)
+        except RuntimeError:
+            # The loop was closed while the job ran: the server is gone, nobody waits.
+            self._ready.clear()
+
+    def _wake_up(self) -> None:
+        # Before the deque is emptied: what comes after the last popleft must wake again.
+        with self._lock:
+            self._woken = False
+        self._empty()
+        self._look_in_soon()
+
+    def _look_in(self) -> None:
+        with self._lock:
+            self._looks_in = False
+        if self._ready:
+            self._empty()
+            self._look_in_soon()
+
+    def _look_in_soon(self) -> None:
+        if not self._looks_in and self._is_busy():
+            with self._lock:
+                self._looks_in = True
+            self.loop.call_later(HOLD, self._look_in)
+
+    def _empty(self) -> None:
+        while self._ready:
+            callback, args = self._ready.popleft()
+            callback(*args)
+
+
+class _Item(NamedTuple):
+    """A job that waits for a thread."""
+
+    owner: Hashable
+    job: Job
+    outbox: Outbox
+
+
+class _Worker:
+    """A thread of a pool.
+
+    `take` gives it the next item. Before it gives None it has noted that the worker sleeps, so
+    that somebody calls `wake`.
+    """
+
+    def __init__(
+        self, pool: ThreadPool, name: object, take: Callable[[_Worker], _Item | None]
+    ) -> None:
+        self._pool = pool
+        self._take = take
+        self._bed = threading.Lock()
+        self._bed.acquire()
+        # Daemons, since an action that never ends must not keep the process from exiting.
+        threading.Thread(target=self._work, name=f"channels_api-{name}", daemon=True).start()
+
+    def wake(self) -> None:
+        """Look for items again."""
+        self._bed.release()
+
+    def _work(self) -> None:
+        while True:
+            item = self._take(self)
+            while item is not None:
+                item = self._do(item)
+            if self._pool.is_closed:
+                return
+            self._bed.acquire()
+
+    def _do(self, item: _Item) -> _Item | None:
+        """Do a piece of a job; what is to be done next."""
+        if item.job.run(item.outbox.put):
+            self._pool.put_back(item)
+        following = self._take(self)
+        # After it is known whether there is more to do, and after this thread counts as idle: who
+        # hears of the result may have the next job for it.
+        item.outbox.hand_over(at_once=following is None)
+        return following
+
+
+class ThreadPool:
+    """At most `size` threads for all owners but those in `alone`.
+
+    One more serves each owner in `reserved` and nobody else; those in `alone` have that one only.
+    Threads start when there is work.
+    """
+
+    def __init__(
+        self, size: int, *, reserved: Collection[Hashable] = (), alone: Collection[Hashable] = ()
+    ) -> None:
+        self.size = size
+        self.pid = os.getpid()
+        self.is_closed = False
+        self._reserved = reserved
+        self._alone = alone
+        self._lock = new_lock()
+        self._waiting: OrderedDict[Hashable, deque[_Item]] = OrderedDict()
+        self._started = 0
+        # The last to fall asleep is the first to be woken: what it works with is still at hand.
+        self._asleep: list[_Worker] = []
+        # The thread of each owner that has one, and those of them that sleep.
+        self._own: dict[Hashable, _Worker] = {}
+        self._own_asleep: set[Hashable] = set()
+        self._outboxes: dict[asyncio.AbstractEventLoop, Outbox] = {}
+
+    def start(self, owner: Hashable, job: Job) -> None:
+        """Queue a job, whose callbacks belong to the running event loop.
+
+        Owners take turns when threads are scarce, a piece of a job each. Raises Overloaded where
+        no thread can be had.
+        """
+        with self._lock:
+            self._queue(_Item(owner, job, self._outbox(asyncio.get_running_loop())))
+            try:
+                self._wake_one(owner)
+            except RuntimeError as exc:  # the system gives no more threads
+                if owner in self._own or (self._started and owner not in self._alone):
+                    return  # another thread will come to it
+                self._next_of(owner)  # the only one: no thread has ever run for it
+                raise Overloaded from exc
+
+    def put_back(self, item: _Item) -> None:
+        """Queue what is left of a job, behind what others wait for."""
+        with self._lock:
+            self._queue(item)
+
+    def close(self) -> None:
+        """Let the threads end when the queued jobs are done."""
+        with self._lock:
+            self.is_closed = True
+            for worker in [*self._asleep, *(self._own[owner] for owner in self._own_asleep)]:
+                worker.wake()
+            self._asleep.clear()
+            self._own_asleep.clear()
+
+    def _is_busy(self) -> bool:
+        return self._started > len(self._asleep)
+
+    def _outbox(self, loop: asyncio.AbstractEventLoop) -> Outbox:
+        if loop not in self._outboxes:
+            for closed in [each for each in self._outboxes if each.is_closed()]:
+                del self._outboxes[closed]
+            self._outboxes[loop] = Outbox(loop, self._is_busy)
+        return self._outboxes[loop]
+
+    def _queue(self, item: _Item) -> None:
+        self._waiting.setdefault(item.owner, deque()).append(item)
+
+    def _wake_one(self, owner: Hashable) -> None:
+        if owner in self._own_asleep:
+            self._own_asleep.remove(owner)
+            self._own[owner].wake()
+        elif owner in self._reserved and owner not in self._own:
+            self._own[owner] = _Worker(self, owner, partial(self._take_own, owner))
+        elif owner in self._alone:
+            pass  # its thread looks for more when it is through
+        elif self._asleep:
+            self._asleep.pop().wake()
+        elif self._started < self.size:
+            _Worker(self, self._started + 1, self._take)
+            self._started += 1
+
+    def _take(self, worker: _Worker) -> _Item | None:
+        with self._lock:
+            owner = next((each for each in self._waiting if each not in self._alone), None)
+            if owner is None:
+                self._asleep.append(worker)
+                return None
+            return self._next_of(owner)
+
+    def _take_own(self, owner: Hashable, _: _Worker) -> _Item | None:
+        with self._lock:
+            if owner not in self._waiting:
+                self._own_asleep.add(owner)
+                return None
+            return self._next_of(owner)
+
+    def _next_of(self, owner: Hashable) -> _Item:
+        items = self._waiting[owner]
+        item = items.popleft()
+        # The owner goes to the end of the line, so that each has its turn.
+        if items:
+            self._waiting.move_to_end(owner)
+        else:
+            del self._waiting[owner]
+        return item

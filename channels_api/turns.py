@@ -1,0 +1,204 @@
+"""Frames of one stream on their way through a thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from threading import Lock
+from typing import Protocol, cast
+
+from .background.publishing import PublishTimer
+from .bindings import ResourceBindingBase
+from .decorators import Action
+from .exceptions import ActionTimeout, BrokerUnavailable
+from .handover import Begun
+from .pool import Put
+from .protocol import RequestFrame, byte_length
+from .settings import settings
+from .threads import Context, tidy_connections
+
+# Bytes of replies after which a turn ends: whether the client reads them is known only then.
+MOST_BYTES = 1_048_576
+
+# The reply to a frame, the task that it has begun, or why there is no binding for it.
+Answer = str | Begun | Exception
+
+
+class Lane:
+    """The frames of one stream: they run one after another, in order."""
+
+    def __init__(self, binding_class: type[ResourceBindingBase]) -> None:
+        self.binding_class = binding_class
+        self.frames: deque[RequestFrame] = deque()
+        self.busy = False
+
+    def action_of(self, frame: RequestFrame) -> Action | None:
+        """What a frame asks for, if it is known."""
+        return self.binding_class.available_actions.get(frame.action)
+
+    @property
+    def next_is_sync(self) -> bool:
+        """Whether the first frame is answered in a thread altogether."""
+        action = self.action_of(self.frames[0])
+        return action is None or not action.is_async
+
+
+class Host(Protocol):
+    """The socket that a turn answers for; all but the first two are called in the event loop."""
+
+    @property
+    def others_wait(self) -> bool:
+        """Whether another stream waits until it may start."""
+
+    def make_binding(self, frame: RequestFrame) -> ResourceBindingBase:
+        """What answers a frame. Raises what a project's constructor raises."""
+
+    def take_reply(self, binding: ResourceBindingBase, text: str) -> None:
+        """Send the reply to a frame."""
+
+    def take_fault(self, frame: RequestFrame, exc: Exception) -> None:
+        """Reply to a frame for which there is no binding."""
+
+    def take_task(self, turn: Turn, binding: ResourceBindingBase, begun: Begun) -> None:
+        """Reply to the last frame of a turn, which has begun a task."""
+
+    def turn_is_over(self, turn: Turn) -> None:
+        """Let the lane go on, or another one."""
+
+
+class Waiter:
+    """The client of a frame that is being answered."""
+
+    def __init__(self, turn: Turn, frame: RequestFrame) -> None:
+        self._turn = turn
+        self._frame = frame
+
+    def done(self) -> bool:
+        return not self._turn.is_at(self._frame)
+
+    def cancel(self) -> None:
+        self._turn.give_up(BrokerUnavailable(), self._frame)
+
+
+class Turn:
+    """A job that answers the sync frames of a lane, as many as there are, one after another.
+
+    It ends before a frame that is async, and where others are to have their turn. A frame is
+    waited for no longer than `ACTION_TIMEOUT`: the thread goes on unheard, and begins no other.
+    """
+
+    def __init__(self, lane: Lane, host: Host) -> None:
+        self.lane = lane
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._context = Context()
+        self._bytes = 0
+        self._is_fresh = True
+        # Between the thread and the loop, which may give a frame up just as it is answered.
+        self._lock = Lock()
+        self._is_over = False
+        self._frame: RequestFrame | None = None
+        self._binding: ResourceBindingBase | None = None
+        # Since when the frame that is to be answered next could have been.
+        self._since = self._loop.time()
+        limit = settings.ACTION_TIMEOUT
+        self._timer = None if limit is None else self._loop.call_later(limit, self._look, limit)
+
+    def run(self, put: Put) -> bool:
+        """Answer a frame, in a thread; whether there is another."""
+        if self._is_fresh:
+            self._is_fresh = False
+            tidy_connections()
+        frame = self._begin()
+        if frame is None:
+            return False
+        binding, answer = self._context.run(self._answer, frame)
+        tidy_connections()
+        with self._lock:
+            if self._is_over:
+                return False
+            self._frame = self._binding = None
+            self._since = self._loop.time()
+            self._is_over = self._ends_with(answer)
+            put(self._tell, frame, binding, answer, self._is_over)
+            return not self._is_over
+
+    def is_at(self, frame: RequestFrame) -> bool:
+        """Whether a frame is being answered."""
+        return frame is self._frame and not self._is_over
+
+    def give_up(self, exc: Exception, frame: RequestFrame | None = None) -> None:
+        """Answer the frame that is being answered, or else the next one, with an error.
+
+        Nothing happens where `frame` is given and is not the one that is being answered.
+        """
+        with self._lock:
+            if self._is_over or (frame is not None and frame is not self._frame):
+                return
+            self._is_over = True
+            frame, binding = self._frame or self.lane.frames.popleft(), self._binding
+        self._tell(frame, binding, binding.refuse(exc) if binding else exc, is_last=True)
+
+    def stop(self) -> None:
+        """Answer nothing more: the socket is gone."""
+        with self._lock:
+            self._is_over = True
+        self._stop_timer()
+
+    def _begin(self) -> RequestFrame | None:
+        with self._lock:
+            if self._is_over:
+                return None
+            self._frame = self.lane.frames.popleft()
+            return self._frame
+
+    def _answer(self, frame: RequestFrame) -> tuple[ResourceBindingBase | None, Answer]:
+        try:
+            binding = self._host.make_binding(frame)
+        except Exception as exc:  # a constructor of the project's own
+            return None, exc
+        self._binding = binding
+        PublishTimer(binding.submission, self._loop, Waiter(self, frame))
+        return binding, binding.respond()
+
+    def _ends_with(self, answer: Answer) -> bool:
+        if isinstance(answer, str):
+            self._bytes += byte_length(answer)
+        lane = self.lane
+        return (
+            isinstance(answer, Begun)
+            or not lane.frames
+            or not lane.next_is_sync
+            or self._bytes > MOST_BYTES
+            or self._host.others_wait
+        )
+
+    def _tell(
+        self,
+        frame: RequestFrame,
+        binding: ResourceBindingBase | None,
+        answer: Answer,
+        is_last: bool,
+    ) -> None:
+        if is_last:
+            self._stop_timer()
+        if isinstance(answer, Exception):
+            self._host.take_fault(frame, answer)
+        elif isinstance(answer, str):
+            self._host.take_reply(cast("ResourceBindingBase", binding), answer)
+        else:
+            self._host.take_task(self, cast("ResourceBindingBase", binding), answer)
+            return
+        if is_last:
+            self._host.turn_is_over(self)
+
+    def _look(self, limit: float) -> None:
+        left = self._since + limit - self._loop.time()
+        if left > 0:  # that is another frame than the one that the timer was set for
+            self._timer = self._loop.call_later(left, self._look, limit)
+        else:
+            self.give_up(ActionTimeout())
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
