@@ -218,6 +218,45 @@ class TestResults:
             assert gone() is None
 
 
+class Pieces:
+    """A job whose pieces are functions; what they return is put into a queue of the loop's."""
+
+    def __init__(self, *functions) -> None:
+        self._functions = list(functions)
+        self.results: asyncio.Queue = asyncio.Queue()
+
+    def run(self, put) -> bool:
+        put(self.results.put_nowait, self._functions.pop(0)())
+        return bool(self._functions)
+
+    async def next(self) -> object:
+        return await asyncio.wait_for(self.results.get(), LIMIT)
+
+
+class TestPieces:
+    async def test_a_result_does_not_wait_for_the_next_piece(self, door):
+        """Neither the first, which wakes the loop, nor one that the loop is to look for."""
+        heard = Door()
+        job = Pieces(lambda: 1, lambda: heard.pass_through(2), lambda: door.pass_through(3))
+        with pool_of(1) as pool:
+            pool.start("a", job)
+            assert await job.next() == 1
+            heard.open()
+            assert await job.next() == 2
+            door.open()
+            assert await job.next() == 3
+
+    async def test_others_have_their_turn_between_two_pieces(self, door):
+        with pool_of(1) as pool:
+            pool.start("a", Pieces(*(functools.partial(door.pass_through, n) for n in range(3))))
+            await door.reached_by(1)
+            other = submit(pool, "b", door.pass_through, "other")
+            own = submit(pool, "a", door.pass_through, "own")
+            door.open()
+            await gather(other, own, submit(pool, "a", int))
+        assert door.order == [0, "other", "own", 1, 2]
+
+
 class TestCancellation:
     async def test_a_running_call_ends_unheard(self, door):
         with pool_of(1) as pool:
