@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
@@ -71,7 +70,7 @@ class Connection:
         self.subscriptions = Subscriptions(self.writer)
         self.watches = Watches(self.writer)
         self._lanes: dict[str, Lane] = {}
-        self._waiting_lanes: deque[Lane] = deque()
+        self._waiting_lanes: list[Lane] = []
         self._unanswered = 0
         # What runs: the turns of sync frames, and a task for each async action.
         self._turns: set[Turn] = set()
@@ -192,11 +191,11 @@ class Connection:
         if self._ending:
             return  # nobody would end them
         while self._waiting_lanes and self._may_start:
-            lane = self._waiting_lanes.popleft()
+            lane = self._waiting_lanes.pop(0)
             if lane.next_is_sync:
                 self._start_turn(lane)
             else:
-                self._start_task(lane, self._run(lane.frames.popleft()))
+                self._start_task(lane, self._run(lane.frames.pop(0)))
 
     def _start_turn(self, lane: Lane) -> None:
         turn = Turn(lane, self)

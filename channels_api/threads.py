@@ -81,7 +81,7 @@ class Call(Generic[T]):
 
     def __init__(self, function: Callable[..., T], *args: Any) -> None:
         self.future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._function = function
+        self.function = function
         self._args = args
         self._context = Context()
 
@@ -93,7 +93,7 @@ class Call(Generic[T]):
 
     def _outcome(self) -> tuple[Any, BaseException | None]:
         try:
-            return self._context.run(_with_fresh_connections, self._function, *self._args), None
+            return self._context.run(_with_fresh_connections, self.function, *self._args), None
         except StopIteration as exc:  # a future can't hold one
             return None, _wrapped("StopIteration raised by a sync call", exc)
         except Exception as exc:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from threading import Lock
 from typing import Protocol, cast
 
@@ -29,7 +28,7 @@ class Lane:
 
     def __init__(self, binding_class: type[ResourceBindingBase]) -> None:
         self.binding_class = binding_class
-        self.frames: deque[RequestFrame] = deque()
+        self.frames: list[RequestFrame] = []
         self.busy = False
 
     def action_of(self, frame: RequestFrame) -> Action | None:
@@ -136,7 +135,7 @@ class Turn:
             if self._is_over or (frame is not None and frame is not self._frame):
                 return
             self._is_over = True
-            frame, binding = self._frame or self.lane.frames.popleft(), self._binding
+            frame, binding = self._frame or self.lane.frames.pop(0), self._binding
         self._tell(frame, binding, binding.refuse(exc) if binding else exc, is_last=True)
 
     def stop(self) -> None:
@@ -149,7 +148,7 @@ class Turn:
         with self._lock:
             if self._is_over:
                 return None
-            self._frame = self.lane.frames.popleft()
+            self._frame = self.lane.frames.pop(0)
             return self._frame
 
     def _answer(self, frame: RequestFrame) -> tuple[ResourceBindingBase | None, Answer]:

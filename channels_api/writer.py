@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -44,7 +43,8 @@ class Writer:
         self._send = send
         self._on_room = on_room
         self._on_close = on_close
-        self._queue: deque[tuple[str, ...]] = deque()
+        # Frames in parts, and their bytes. A list: it is short, and empty for most sockets.
+        self._queue: list[tuple[tuple[str, ...], int]] = []
         self._waiting_bytes = 0
         self._was_full = False
         self._close_code: int | None = None
@@ -80,14 +80,17 @@ class Writer:
         self._tell_room()
         return True
 
-    def push(self, *parts: str) -> None:
+    def push(self, *parts: str, size: int | None = None) -> None:
         """Queue an encoded frame, which may be in parts; after `close` it is dropped.
 
-        Parts are put together when they are sent: what many sockets wait for is kept once.
+        Parts are put together when they are sent: what many sockets wait for is kept once. `size`
+        is their bytes, where the caller knows them.
         """
         if self.is_open:
-            self._queue.append(parts)
-            self._waiting_bytes += sum(map(byte_length, parts))
+            if size is None:
+                size = sum(map(byte_length, parts))
+            self._queue.append((parts, size))
+            self._waiting_bytes += size
             self._wake()
 
     def close(self, code: int) -> None:
@@ -158,9 +161,8 @@ class Writer:
             text = ping_text(number, self._flow.interval)
             await self._send_watched({"type": "websocket.send", "text": text})
             return
-        parts = self._queue.popleft()
+        parts, size = self._queue.pop(0)
         await self._send_watched({"type": "websocket.send", "text": "".join(parts)})
-        size = sum(map(byte_length, parts))
         self._waiting_bytes -= size
         self._flow.sent(size)
 
@@ -173,7 +175,8 @@ class Writer:
     async def _send_watched(self, message: dict[str, Any]) -> None:
         limit = settings.SEND_TIMEOUT
         self._send_by = math.inf if limit is None else self._loop.time() + limit
-        self._set_timer()
+        if self._timer is None or self._timer.when() > self._send_by:
+            self._set_timer()
         try:
             await self._send(message)
         finally:

@@ -5,8 +5,6 @@ had again. Nothing else stands in for anything.
 """
 
 import asyncio
-import contextvars
-import functools
 import json
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -21,7 +19,7 @@ from channels_api import threads
 from channels_api.connection import Connection
 from channels_api.viewsets import binding_from_viewset
 from tests.app.streams.notes import CONSUMERS, VIEWS
-from tests.live_world import ClocklessLoop, end_all_tasks, hand_over
+from tests.live_world import ClocklessLoop, end_all_tasks
 
 #: Seconds after which it is looked at again who may see what.
 REVALIDATE = 60
@@ -35,8 +33,6 @@ STREAMS = {
     for name, each in CONSUMERS.items()
 }
 
-Call = tuple[asyncio.Future[Any], functools.partial[Any]]
-
 
 class ManualPool:
     """A thread pool whose calls begin and end when they are told to, each owner's in their order.
@@ -45,23 +41,19 @@ class ManualPool:
     """
 
     def __init__(self) -> None:
-        self.waiting: dict[Hashable, deque[Call]] = {}
-        self.results: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
+        self.waiting: dict[Hashable, deque[Any]] = {}
+        self.results: dict[Hashable, deque[tuple[Any, ...]]] = {}
 
-    def submit(self, owner: Hashable, function: Callable[..., Any], *args: Any) -> Any:
-        future = asyncio.get_running_loop().create_future()
-        # As a partial: a test may look at what it is that waits.
-        call = functools.partial(contextvars.copy_context().run, function, *args)
-        self.waiting.setdefault(owner, deque()).append((future, call))
-        return future
+    def start(self, owner: Hashable, job: Any) -> None:
+        self.waiting.setdefault(owner, deque()).append(job)
 
     @property
     def is_idle(self) -> bool:
         return not self.waiting and not self.results
 
-    def next_calls(self) -> dict[Hashable, functools.partial[Any]]:
+    def next_calls(self) -> dict[Hashable, Any]:
         """What would begin next, of each owner."""
-        return {owner: calls[0][1] for owner, calls in self.waiting.items()}
+        return {owner: calls[0] for owner, calls in self.waiting.items()}
 
     def begin(self, which: int = 0) -> None:
         """Run a call of one of the owners; nobody hears of it yet."""
@@ -70,20 +62,23 @@ class ManualPool:
 
     def begin_for(self, owner: Hashable) -> None:
         """Run an owner's next call."""
-        future, call = self.waiting[owner].popleft()
-        if not self.waiting[owner]:
-            del self.waiting[owner]
-        if future.done():  # cancelled before it began
-            return
-        try:
-            self.results.append((future, call(), None))
-        except Exception as exc:
-            self.results.append((future, None, exc))
+        job = _next(self.waiting, owner)
+        if job.run(lambda *call: self.results.setdefault(owner, deque()).append(call)):
+            self.start(owner, job)
 
     def end(self, which: int = 0) -> None:
         """Hand one of the results over."""
         if self.results:
-            hand_over(*self.results.pop(which % len(self.results)))
+            owner = list(self.results)[which % len(self.results)]
+            callback, *args = _next(self.results, owner)
+            callback(*args)
+
+
+def _next(queues: dict[Hashable, deque[Any]], owner: Hashable) -> Any:
+    item = queues[owner].popleft()
+    if not queues[owner]:
+        del queues[owner]
+    return item
 
 
 @contextmanager

@@ -116,7 +116,7 @@ def test_eight_snapshots_are_read_at_a_time(site):
 
 
 def is_snapshot(call) -> bool:
-    return call.args[0] is read_all
+    return getattr(call, "function", None) is read_all
 
 
 def test_a_hundred_audiences_cost_a_hundred_queries(site):
