@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.client import SocketClient
+from tests.client import PATIENCE, SocketClient
 from tests.tasks_helpers import follow, revoked
 from tests.tasks_stacks import Stack
 
@@ -30,7 +30,7 @@ class Files:
             path.touch()
 
 
-async def until(condition: Callable[[], object], *, seconds: float = 10) -> None:
+async def until(condition: Callable[[], object], *, seconds: float = PATIENCE) -> None:
     """Wait until something holds that no frame tells of."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -116,11 +116,13 @@ async def refuse_to_cancel(stack: Stack, task: str, door: str = "tasks") -> None
 
 async def answer_to_cancel(stack: Stack, task: str, door: str) -> tuple[int, dict]:
     if door == "http":
-        async with httpx.AsyncClient(base_url=stack.server.http_url, trust_env=False) as http:
+        async with httpx.AsyncClient(
+            base_url=stack.server.http_url, timeout=PATIENCE, trust_env=False
+        ) as http:
             response = await http.delete(f"jobs/double/state/{task}/")
             return response.status_code, response.json()
     async with SocketClient(stack.url) as other:
-        reply = await other.request(door, "delete", pk=task, timeout=10)
+        reply = await other.request(door, "delete", pk=task)
         return reply["response_status"], reply
 
 

@@ -10,6 +10,10 @@ from urllib.parse import urlsplit
 import websockets
 from django.test import Client
 
+#: Seconds until a test that fails gives up; none is waited for in one that passes.
+PATIENCE = 20
+#: The same for one frame: less than the 8 s between two heartbeats, so that an event was rung for.
+FRAME_PATIENCE = 7
 #: Tells "not given" from None, which is a value that a frame may carry.
 ABSENT: Any = object()
 
@@ -18,8 +22,7 @@ class SocketClient:
     """One WebSocket: `async with SocketClient(server.url) as client`.
 
     It names the server's own origin, as the browser of a page from there does; `origin=None` names
-    none. Other options go to `websockets.connect`. Timeouts are in seconds and are there to end a
-    test that fails; none is waited for in one that passes.
+    none. Other options go to `websockets.connect`.
     """
 
     def __init__(
@@ -33,7 +36,7 @@ class SocketClient:
         if origin is ABSENT:
             origin = f"http://{urlsplit(url).netloc}"
         # No limit on what we take, and no proxy of the person who runs the tests.
-        defaults: dict[str, Any] = {"max_size": None, "proxy": None}
+        defaults: dict[str, Any] = {"max_size": None, "proxy": None, "open_timeout": PATIENCE}
         self._connecting = websockets.connect(
             url, additional_headers=headers, origin=origin, **{**defaults, **options}
         )
@@ -58,12 +61,18 @@ class SocketClient:
         """Send a text frame (str) or a binary one (bytes) as it is."""
         await self.socket.send(message)
 
-    async def receive(self, *, timeout: float = 5) -> Any:
+    async def receive(self, *, timeout: float = FRAME_PATIENCE) -> Any:
         """The next frame, parsed. The socket's end is an error: `websockets.ConnectionClosed`."""
         return parse_strictly(await asyncio.wait_for(self.socket.recv(), timeout))
 
     async def request(
-        self, stream: str, action: str, *, events: list | None = None, timeout: float = 5, **frame
+        self,
+        stream: str,
+        action: str,
+        *,
+        events: list | None = None,
+        timeout: float = PATIENCE,
+        **frame,
     ) -> Any:
         """Send a frame with a fresh `request_id` and return the payload of its reply.
 
@@ -79,7 +88,9 @@ class SocketClient:
         assert reply["stream"] == stream
         return reply["payload"]
 
-    async def barrier(self, stream: str, action: str = "list", *, timeout: float = 5) -> list:
+    async def barrier(
+        self, stream: str, action: str = "list", *, timeout: float = PATIENCE
+    ) -> list:
         """The frames that come before the reply to one more request.
 
         Proves without a sleep that something did not arrive: the server had the time to answer.
@@ -88,7 +99,7 @@ class SocketClient:
         await self.request(stream, action, events=frames, timeout=timeout)
         return frames
 
-    async def until_closed(self, *, timeout: float = 5) -> tuple[list, int]:
+    async def until_closed(self, *, timeout: float = PATIENCE) -> tuple[list, int]:
         """The frames until the server closes the socket, and its close code."""
         frames = []
         try:

@@ -10,7 +10,7 @@ from django.core.signing import Signer
 
 from channels_api.background.references import SALT
 from tests.app.celery_app import app
-from tests.client import login_headers
+from tests.client import PATIENCE, login_headers
 from tests.servers import AppServer
 from tests.tasks_stacks import Stack
 
@@ -43,7 +43,7 @@ def ended_body(address: str, state: str) -> dict:
 def http(stack: Stack | AppServer, **options: Any) -> httpx.Client:
     """A client of a server, or of a stack's; it asks no proxy of the person who runs the tests."""
     server = stack.server if isinstance(stack, Stack) else stack
-    return httpx.Client(base_url=server.http_url, timeout=20, trust_env=False, **options)
+    return httpx.Client(base_url=server.http_url, timeout=PATIENCE, trust_env=False, **options)
 
 
 def log_in(username: str = "anne") -> tuple[dict, dict]:
@@ -61,7 +61,7 @@ def begin(client: httpx.Client, task: str, *args: Any, headers: dict | None = No
     return response.headers["Location"]
 
 
-def until(condition: Callable[[], Any], seconds: float = 15) -> Any:
+def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     """What a condition gives once it is true of something."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

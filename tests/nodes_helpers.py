@@ -23,7 +23,7 @@ from tests.replica import Replica
 from tests.servers import ROOT, AppServer, CeleryWorker, RedisServer, Server, close_all
 
 #: Seconds until everybody has to know everything, whatever went wrong before.
-HEALED = 15
+HEALED = 20
 #: What a user would write, of either layer: with nothing but a host and a port.
 CORE, PUBSUB = "redis-readme", "redis-pubsub-readme"
 

@@ -14,7 +14,7 @@ from django.core.signing import Signer
 from django.test import Client
 
 from channels_api.background.references import SALT, TaskReference, owner_digest
-from tests.client import SocketClient
+from tests.client import PATIENCE, SocketClient
 from tests.tasks_stacks import Stack
 
 OPEN, OTHER = "owners/open/", "owners/other/"
@@ -107,7 +107,7 @@ async def fetch(
 async def ask(client: SocketClient, action: str, pk: Any, stream: str = "tasks") -> str:
     """The raw reply to a frame about a task."""
     await client.send(stream, action, pk=pk, request_id="r")
-    answer: str = await asyncio.wait_for(client.socket.recv(), 10)
+    answer: str = await asyncio.wait_for(client.socket.recv(), PATIENCE)
     return answer
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tests.client import PATIENCE
+
 
 def frame(
     stream: str, action: str, request_id: Any, status: int, data: dict, errors: list | None = None
@@ -38,9 +40,9 @@ def revoked(stream: str, action: str, request_id: Any, task: str) -> dict:
     return frame(stream, action, request_id, 410, {"id": task, "state": "REVOKED"})
 
 
-async def follow(client, *, timeout: float = 15) -> list[dict]:
+async def follow(client) -> list[dict]:
     """The frames of a socket up to the first that says how a task ended."""
-    frames = [await client.receive(timeout=timeout)]
+    frames = [await client.receive(timeout=PATIENCE)]
     while frames[-1]["payload"]["response_status"] == 202:
-        frames.append(await client.receive(timeout=timeout))
+        frames.append(await client.receive(timeout=PATIENCE))
     return frames

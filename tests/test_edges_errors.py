@@ -12,7 +12,7 @@ from channels_api.demultiplexer import WebsocketDemultiplexer
 from tests.app.models import Question
 from tests.app.streams.edges import SECRET, ThreadsBinding
 from tests.classic_client import INVALID_ACTION, NOT_FOUND, ask, failure, success
-from tests.client import SocketClient
+from tests.client import PATIENCE, SocketClient
 
 ERROR = "Internal server error"
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.edges_settings"}
@@ -160,11 +160,11 @@ async def test_no_more_threads(settings, monkeypatch):
         raise RuntimeError("can't start new thread")
 
     client = WebsocketCommunicator(ThreadsDemultiplexer.as_asgi(), "/")
-    await client.connect()
+    await client.connect(timeout=PATIENCE)
 
     async def reply():
         await client.send_json_to({"stream": "threads", "payload": {"action": "thread"}})
-        return (await client.receive_json_from(timeout=10))["payload"]
+        return (await client.receive_json_from(timeout=PATIENCE))["payload"]
 
     overloaded = failure(
         "thread", 503, "The server is overloaded. Try again later.", request_id=None
@@ -178,5 +178,5 @@ async def test_no_more_threads(settings, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", no_thread)
         assert await reply() == success("thread", data=True, request_id=None)
-    await client.disconnect()
+    await client.disconnect(timeout=PATIENCE)
     threads._pool.close()  # noqa: SLF001

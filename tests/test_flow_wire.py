@@ -17,7 +17,7 @@ import websockets
 from channels_api.exceptions import CloseCode
 from channels_api.protocol import SUBPROTOCOL
 from tests.app.streams.flow import PADDING
-from tests.client import SocketClient, parse_strictly
+from tests.client import FRAME_PATIENCE, SocketClient, parse_strictly
 from tests.faults_helpers import LONG
 from tests.frames_cases import error_frame
 from tests.live_helpers import do, event, subscribe, until
@@ -52,7 +52,7 @@ class PingedClient(SocketClient):
         self._reading.cancel()
         await super().__aexit__(*exc_info)
 
-    async def receive(self, *, timeout: float = 5) -> Any:
+    async def receive(self, *, timeout: float = FRAME_PATIENCE) -> Any:
         """The next frame that is no ping."""
         frame = await asyncio.wait_for(self._frames.get(), timeout)
         if isinstance(frame, websockets.ConnectionClosed):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client import SocketClient
+from tests.client import PATIENCE, SocketClient
 from tests.frames_cases import error_frame, frame, not_json
 from tests.frames_helpers import KINDS, ask, assert_answers, reply, ws
 
@@ -226,7 +226,7 @@ class TestNothingElseCloses:
         async with ws(server) as client:
             for payload in (b"", b"x", b"\xff" * 125):
                 await client.socket.pong(payload)
-                await asyncio.wait_for(await client.socket.ping(payload), 5)
+                await asyncio.wait_for(await client.socket.ping(payload), PATIENCE)
             await assert_answers(client)
 
     async def test_more_than_can_wait_in_line(self, unlimited):

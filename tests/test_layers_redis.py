@@ -137,9 +137,9 @@ async def test_a_redis_that_was_flushed_is_joined_again(kind, server):
     ear = Ear()
     await ear.join("a")
     await ear.join("b")
-    await ear.hears("a", "b", within=1)
+    await ear.hears("a", "b")
     ask(server, "FLUSHALL")
-    await ear.hears("b", "a", within=HEARTBEAT + PROBE_TIMEOUT + 2)
+    await ear.hears("b", "a", within=HEARTBEAT + PROBE_TIMEOUT + 5)
     await ear.ends(server)
 
 
@@ -194,7 +194,7 @@ async def test_the_last_leave_during_an_outage_leaves_nothing_behind(kind, serve
     kill(server)
     began = now()
     await ear.leave("a")
-    assert now() - began < TIMEOUT + 0.5
+    assert now() - began < TIMEOUT + 2
     server.start()
     await ear.ends(server)
 
@@ -208,7 +208,7 @@ async def test_a_redis_that_hangs_for_a_while(kind, server):
     try:
         began = now()
         await ear.join("b")
-        assert now() - began < TIMEOUT + 0.5
+        assert now() - began < TIMEOUT + 2
         await asyncio.sleep(began + 3 - now())
     finally:
         os.kill(server.pid, signal.SIGCONT)
@@ -224,7 +224,7 @@ async def test_a_redis_that_is_started_later(kind, server, monkeypatch):
     ear = Ear()
     began = now()
     await asyncio.gather(ear.join("a"), ear.join("b"))
-    assert now() - began < TIMEOUT + 0.5
+    assert now() - began < TIMEOUT + 2
     await asyncio.sleep(began + 1 - now())
     # Pauses of up to 0.1, 0.2, 0.4 seconds, and so on.
     assert 2 <= len(calls) <= 20
@@ -259,9 +259,9 @@ async def test_consumers_of_the_project_and_listeners_keep_nobody_waiting(kind, 
     reading = asyncio.ensure_future(layer.receive(channel))
     await asyncio.sleep(0.1)  # it is the one that reads
     await ear.join("a")
-    await ear.hears("a", within=1)
+    await ear.hears("a", within=3)
     await layer.send(channel, {"type": "chat.message"})
-    assert await asyncio.wait_for(reading, 1) == {"type": "chat.message"}
+    assert await asyncio.wait_for(reading, 3) == {"type": "chat.message"}
     reading = asyncio.ensure_future(layer.receive(channel))
     await asyncio.sleep(0.1)
     # As a consumer that has come to its end; the layer that publishes unsubscribes its channel.

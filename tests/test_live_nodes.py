@@ -34,7 +34,7 @@ HEARTBEAT = 60
 #: One within which a client of these tests still waits for what no ring brings.
 SHORT_HEARTBEAT = 3
 #: Seconds for what rings bring, on a busy machine.
-SOON = 10
+SOON = 20
 #: How long a connection of redis-py may be silent.
 SILENCE = Connection().socket_timeout or 5
 

@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 
 HEARTBEAT = 10 if LONG else 2
 #: Seconds, beside the heartbeat, until what it has found is told on a busy machine.
-ON_TOP = 3
+ON_TOP = 10
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +205,7 @@ UNAVAILABLE = {
     "request_id": 1,
 }
 #: Seconds until a subscriber is told so; and for a save, on a busy machine.
-FEW, FAST = 8, 0.5
+FEW, FAST = 15, 1
 
 
 STARTS = [(away, 0), (hanging, 1)]

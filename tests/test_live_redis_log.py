@@ -466,7 +466,7 @@ class TestOutages:
         in_sender(asyncio.sleep(0))  # it is on its way now
         for pk in range(1, 200):
             log.publish(TOPIC, changes(pk), rung)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
         await until(faults)
         log.publish(TOPIC, changes("late"), rung)
         with pytest.raises(redis.TimeoutError):
@@ -486,7 +486,7 @@ class TestOutages:
         began = time.monotonic()
         for pk in range(200):
             log.publish(TOPIC, changes(pk), rung)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
         with pytest.raises(redis.ConnectionError):
             await log.tops([TOPIC])
         await until(faults)
@@ -509,7 +509,7 @@ class TestOutages:
                 visitor.connect_ex(door.getsockname())
             log = RedisLog(f"redis://127.0.0.1:{door.getsockname()[1]}")
             with pytest.raises(redis.TimeoutError):
-                await asyncio.wait_for(log.tops([TOPIC]), 3)
+                await asyncio.wait_for(log.tops([TOPIC]), 10)
 
     async def test_a_redis_that_became_a_replica(self, log, server, faults):
         """Another one is found under its name then, but not through the old connection."""

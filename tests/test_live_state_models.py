@@ -5,7 +5,7 @@ from channels.testing import WebsocketCommunicator
 
 from tests.app.models import Question
 from tests.app.streams import Demultiplexer
-from tests.client import SocketClient
+from tests.client import PATIENCE, SocketClient
 from tests.live_helpers import do, follow, go_on, hear, keep, question, questions
 from tests.replica import Replica
 
@@ -135,16 +135,16 @@ async def test_in_the_thread_of_a_test(settings):
 
     async def connect() -> WebsocketCommunicator:
         communicator = WebsocketCommunicator(Demultiplexer.as_asgi(), "/ws/")
-        assert (await communicator.connect(timeout=10))[0]
+        assert (await communicator.connect(timeout=PATIENCE))[0]
         return communicator
 
     async def keeps(communicator, replica: Replica, data: dict) -> None:
         payload = {"action": "subscribe", "data": {"action": "*", **data}}
         await communicator.send_json_to({"stream": "state-filters", "payload": payload})
-        replica.reply((await communicator.receive_json_from(timeout=10))["payload"])
+        replica.reply((await communicator.receive_json_from(timeout=PATIENCE))["payload"])
 
     async def hears(communicator, replica: Replica) -> None:
-        replica.event((await communicator.receive_json_from(timeout=10))["payload"])
+        replica.event((await communicator.receive_json_from(timeout=PATIENCE))["payload"])
 
     replica = Replica()
     communicator = await connect()
@@ -156,7 +156,7 @@ async def test_in_the_thread_of_a_test(settings):
     await first.asave()
     await hears(communicator, replica)
     assert replica.rows == await questions(pk=second.pk)
-    await communicator.disconnect()
+    await communicator.disconnect(timeout=PATIENCE)
     await second.adelete()
     first.votes = 0
     await first.asave()
@@ -166,4 +166,4 @@ async def test_in_the_thread_of_a_test(settings):
     for _ in range(2):
         await hears(communicator, replica)
     assert replica.rows == await questions(pk=first.pk)
-    await communicator.disconnect()
+    await communicator.disconnect(timeout=PATIENCE)

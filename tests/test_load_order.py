@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.client import SocketClient
+from tests.client import PATIENCE, SocketClient
 from tests.load_doors import Door
 
 LETTERS = "abcdefghij"
@@ -36,7 +36,7 @@ async def hold(client: SocketClient, stream: str, door: Door, name: str, action=
     await client.send(stream, action, data=data, request_id=name)
 
 
-async def replies(client: SocketClient, count: int, *, timeout: float = 10) -> dict:
+async def replies(client: SocketClient, count: int, *, timeout: float = PATIENCE) -> dict:
     """The next frames, by their request_id: its data, or the errors of a refusal."""
     frames = [await client.receive(timeout=timeout) for _ in range(count)]
     payloads = [frame["payload"] for frame in frames]
@@ -70,7 +70,7 @@ class TestBlockedAction:
         await hold(client, "load-a", door, "first", action)
         await door.reached_by("first")
         row = (await neighbour.request("questions", "create", data={"question_text": "?"}))["data"]
-        event = await client.receive(timeout=10)
+        event = await client.receive(timeout=PATIENCE)
         assert event["payload"]["data"] == row
         door.open()
         assert await replies(client, 1) == {"first": "first"}
@@ -82,7 +82,7 @@ class TestBlockedAction:
         await hold(client, "load-questions", door, "first", action)
         await door.reached_by("first")
         await neighbour.request("load-questions", "create", data={"question_text": "?"})
-        assert (await client.receive(timeout=10))["payload"]["action"] == "create"
+        assert (await client.receive(timeout=PATIENCE))["payload"]["action"] == "create"
         door.open()
         assert await replies(client, 1) == {"first": "first"}
 
@@ -216,7 +216,7 @@ class TestLimits:
         streams = ["questions", "documents", "tags", "load-questions"]
         for stream in streams:
             await client.send(stream, "subscribe", data={"action": "*"}, request_id=stream)
-        frames = [await client.receive(timeout=10) for _ in streams]
+        frames = [await client.receive(timeout=PATIENCE) for _ in streams]
         statuses = [frame["payload"]["response_status"] for frame in frames]
         assert sorted(statuses) == [200, 429, 429, 429]
 
@@ -228,7 +228,7 @@ class TestThreads:
         await asyncio.gather(*(client.request("load-a", "sleep", data=0) for client in clients))
         start = time.monotonic()
         await asyncio.gather(*(client.request("load-a", "sleep", data=0.4) for client in clients))
-        assert time.monotonic() - start < 1.5
+        assert time.monotonic() - start < 3
 
     async def test_one_socket_does_not_take_all_threads(self, app_server, server, connect, door):
         """C3: a hundred slow calls of one socket; another one's is among the next two to start."""
@@ -276,7 +276,7 @@ class TestThreads:
         await door.reached_by("first")
         # It writes the row and keeps the last thread.
         await hold(neighbour, "load-questions", door, "second", "create_and_hold")
-        event = await client.receive(timeout=10)
+        event = await client.receive(timeout=PATIENCE)
         assert event["payload"]["data"]["question_text"] == "second"
         await door.reached_by("first", "second")
         door.open()

@@ -11,6 +11,7 @@ from django.test import TestCase, TransactionTestCase, override_settings
 
 from tests.app.models import Question
 from tests.app.streams import Demultiplexer
+from tests.client import PATIENCE
 
 
 class Scenarios:
@@ -18,14 +19,14 @@ class Scenarios:
 
     async def connect(self) -> WebsocketCommunicator:
         communicator = WebsocketCommunicator(Demultiplexer.as_asgi(), "/ws/")
-        connected, _ = await communicator.connect(timeout=10)
+        connected, _ = await communicator.connect(timeout=PATIENCE)
         assert connected
         return communicator
 
     async def ask(self, communicator, action, **payload):
         frame = {"stream": "questions", "payload": {"action": action, **payload}}
         await communicator.send_json_to(frame)
-        reply = await communicator.receive_json_from(timeout=10)
+        reply = await communicator.receive_json_from(timeout=PATIENCE)
         return reply["payload"]["response_status"], reply["payload"]["data"]
 
     async def test_the_socket_sees_the_rows_of_the_test(self):
@@ -33,14 +34,14 @@ class Scenarios:
         communicator = await self.connect()
         status, data = await self.ask(communicator, "retrieve", pk=question.pk)
         assert (status, data["question_text"]) == (200, "from the test")
-        await communicator.disconnect()
+        await communicator.disconnect(timeout=PATIENCE)
 
     async def test_the_test_sees_the_rows_of_the_socket(self):
         communicator = await self.connect()
         status, data = await self.ask(communicator, "create", data={"question_text": "sent"})
         assert status == 201
         assert (await Question.objects.aget(pk=data["id"])).question_text == "sent"
-        await communicator.disconnect()
+        await communicator.disconnect(timeout=PATIENCE)
 
     async def test_a_failure_does_not_spoil_what_follows(self):
         communicator = await self.connect()
@@ -48,7 +49,7 @@ class Scenarios:
         assert await self.ask(communicator, "create", data={}) == (400, None)
         assert await self.ask(communicator, "list") == (200, [])
         assert await Question.objects.acount() == 0
-        await communicator.disconnect()
+        await communicator.disconnect(timeout=PATIENCE)
 
     async def test_subscribe_and_leave(self):
         """Nothing of a socket stays in the loop, which ends with the test."""
@@ -56,7 +57,7 @@ class Scenarios:
         communicator = await self.connect()
         subscribed = await self.ask(communicator, "subscribe", data={"action": "*"})
         assert subscribed == (200, {"action": "*"})
-        await communicator.disconnect()
+        await communicator.disconnect(timeout=PATIENCE)
 
     def test_the_tables_are_empty_again(self):
         assert Question.objects.count() == 0
@@ -68,9 +69,9 @@ class TestWithPool(Scenarios, TransactionTestCase):
         communicator = await self.connect()
         await self.ask(communicator, "subscribe", data={"action": "create"})
         question = await Question.objects.acreate(question_text="new")
-        event = await communicator.receive_json_from(timeout=10)
+        event = await communicator.receive_json_from(timeout=PATIENCE)
         assert event["payload"]["pk"] == question.pk
-        await communicator.disconnect()
+        await communicator.disconnect(timeout=PATIENCE)
 
 
 @override_settings(CHANNELS_API={"THREADS": 0})
@@ -82,7 +83,7 @@ class TestInTransaction(Scenarios, TestCase):
         communicator = await self.connect()
         await self.ask(communicator, "list")
         await self.ask(communicator, "subscribe", data={"action": "*"})
-        await communicator.disconnect()
+        await communicator.disconnect(timeout=PATIENCE)
         assert await state() == (before, True)
 
 
@@ -95,4 +96,4 @@ class TestWhatThreadsZeroIsFor(TestCase):
         scenarios = Scenarios()
         communicator = await scenarios.connect()
         assert await scenarios.ask(communicator, "retrieve", pk=question.pk) == (404, None)
-        await communicator.disconnect()
+        await communicator.disconnect(timeout=PATIENCE)

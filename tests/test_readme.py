@@ -60,7 +60,9 @@ async def test_tasks(tmp_path):
             await client.request("reports", "build", data={"words": ["why", "what"]})
             last = (await follow(client))[-1]["payload"]
             assert last["data"]["result"] == {"why": 0, "what": 0}
-            async with httpx.AsyncClient(base_url=server.http_url) as http:
+            async with httpx.AsyncClient(
+                base_url=server.http_url, timeout=30, trust_env=False
+            ) as http:
                 begun = await http.get("reports/", params={"word": "why"})
                 assert begun.status_code == 202
                 prefer = {"Prefer": "wait=20"}

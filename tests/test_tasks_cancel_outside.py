@@ -19,7 +19,7 @@ from tests.cancel_helpers import (
     told_revoked,
     until,
 )
-from tests.client import SocketClient
+from tests.client import PATIENCE, SocketClient
 from tests.tasks_helpers import follow, revoked
 
 # A client of Redis that introduces itself, as that of this test does; and a transaction's frame.
@@ -77,14 +77,14 @@ async def test_a_task_that_no_handler_published_goes_on_beside_one_that_is_cance
         await cancel(stack, task)
         await told_revoked(client, task)
     gate.touch()
-    assert await asyncio.to_thread(result.get, timeout=10) == "done"
+    assert await asyncio.to_thread(result.get, timeout=PATIENCE) == "done"
 
 
 async def test_a_task_that_no_handler_published_costs_what_it_costs_without_us(outside, new_file):
     stack, app = outside
     with redis.Redis(port=stack.redis.port) as store, store.monitor() as monitor:
         result = app.send_task("tests.app.cancel_tasks.touch", (str(new_file()),))
-        assert await asyncio.to_thread(result.get, timeout=10) == "done"
+        assert await asyncio.to_thread(result.get, timeout=PATIENCE) == "done"
         store.echo("over")
         layer, results = Counter(), Counter()
         for command in monitor.listen():

@@ -243,7 +243,7 @@ def publish(app, task, submission):
     with submitting(submission) if submission else nullcontext():
         task.apply_async(queue="units")
     with app.connection_for_read() as connection:
-        return Request(connection.SimpleQueue("units").get(timeout=5), app=app, task=task)
+        return Request(connection.SimpleQueue("units").get(timeout=20), app=app, task=task)
 
 
 def test_a_worker_revokes_the_tasks_of_a_job_that_it_has(app):

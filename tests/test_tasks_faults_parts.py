@@ -73,9 +73,9 @@ async def test_a_broker_that_takes_no_task_is_told_and_the_next_one_is_taken(sta
     refused, taken = stack.gate(), stack.gate()
     async with SocketClient(stack.url) as client:
         with trouble(stack.broker):
-            # 2 s, and what a busy machine needs.
+            # 2 s, and what a busy machine needs; without a limit it would wait for ever.
             reply = await client.request(
-                "faults", "start", data=work("touch", str(refused)), timeout=4
+                "faults", "start", data=work("touch", str(refused)), timeout=10
             )
             assert reply == {
                 "action": "start",
@@ -103,7 +103,7 @@ async def test_results_that_can_not_be_read_hold_up_nothing_else(stack, trouble)
             # New tasks are begun, and the loop does not stand still.
             later = await begin(client, "double", 5)
             late = await other.request("faults", "breathe", data={"times": 20})
-            assert late["data"] < 0.5
+            assert late["data"] < 1
             pk = (await client.request("questions", "create", data={"question_text": "a"}))["data"][
                 "id"
             ]
@@ -124,7 +124,7 @@ async def test_tasks_are_begun_while_there_are_no_results(stack):
     async with SocketClient(stack.url) as client:
         with away(stack.results):
             task = await begin(client, "double", 4)
-        *_, last = await follow(client, timeout=20)
+        *_, last = await follow(client)
         assert last == succeeded("work", "start", "request-1", task, 8)
 
 

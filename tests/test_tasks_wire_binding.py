@@ -5,7 +5,7 @@ import pytest
 from django.core.signing import Signer
 
 from channels_api.background.references import SALT, TaskReference, read_reference
-from tests.client import SocketClient
+from tests.client import PATIENCE, SocketClient
 from tests.tasks_helpers import follow, frame
 from tests.wire_helpers import begin, subscribe
 
@@ -193,7 +193,9 @@ async def test_there_are_no_other_actions(client, action):
 async def test_a_task_that_was_begun_over_http(stack, client):
     gate = stack.gate()
     data = {"task": "double", "args": [4, str(gate)]}
-    async with httpx.AsyncClient(base_url=stack.server.http_url) as http:
+    async with httpx.AsyncClient(
+        base_url=stack.server.http_url, timeout=PATIENCE, trust_env=False
+    ) as http:
         begun = await http.post("jobs/double/", json=data)
     assert begun.status_code == 202
     again, reply = await subscribe(client, begun.json()["id"])

@@ -99,7 +99,7 @@ assert checks.run_checks() == []
 
 async def ask(stream, action, **rest):
     await socket.send_json_to({"stream": stream, "payload": {"action": action, **rest}})
-    payload = (await socket.receive_json_from(timeout=10))["payload"]
+    payload = (await socket.receive_json_from(timeout=20))["payload"]
     return [payload["response_status"], payload["data"], payload["errors"]]
 
 
@@ -112,9 +112,9 @@ def get(path, method="get"):
 async def main():
     global socket
     socket = WebsocketCommunicator(Demultiplexer.as_asgi(), "/")
-    await socket.connect()
+    await socket.connect(timeout=20)
     await steps()
-    await socket.disconnect()
+    await socket.disconnect(timeout=20)
 
 
 def tell(what):

@@ -7,7 +7,7 @@ from redis import Redis
 
 from channels_api.background.bell import group_of
 from channels_api.background.references import read_reference
-from tests.client import SocketClient
+from tests.client import PATIENCE, SocketClient
 from tests.live_helpers import until
 from tests.tasks_helpers import frame
 from tests.wire_helpers import Begun, begin, subscribe
@@ -79,11 +79,11 @@ async def test_a_slow_client_gets_the_newest_state_and_the_last(stack):
         sleeper.socket.transport.pause_reading()
         again, reply = await subscribe(other, task.task)
         while reply["data"]["state"] != f"STEP-{many - 1}":
-            reply = (await other.receive(timeout=15))["payload"]
+            reply = (await other.receive(timeout=PATIENCE))["payload"]
         sleeper.socket.transport.resume_reading()
         seen = []
         while not seen or seen[-1] < many - 1:
-            told = await sleeper.receive(timeout=15)
+            told = await sleeper.receive(timeout=PATIENCE)
             data = told["payload"]["data"]
             if data["state"] == "STARTED":
                 continue

@@ -9,7 +9,7 @@ import pytest
 from celery import Celery
 
 from channels_api.background.references import TaskReference, read_reference
-from tests.client import SocketClient
+from tests.client import PATIENCE, SocketClient
 from tests.live_helpers import until
 from tests.wire_helpers import begin
 
@@ -101,7 +101,7 @@ async def test_a_running_task_that_somebody_else_terminates(stack, client, outsi
 def revoke(app, task, **options):
     """Revoke, and wait until the worker has heard of it."""
     task_id = read_reference(task.task, "").task_id
-    assert app.control.revoke(task_id, reply=True, limit=1, timeout=10, **options)
+    assert app.control.revoke(task_id, reply=True, limit=1, timeout=PATIENCE, **options)
 
 
 async def test_a_task_that_was_published_elsewhere(stack, client, outside):

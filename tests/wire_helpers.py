@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tests.client import SocketClient
+from tests.client import PATIENCE, SocketClient
 from tests.tasks_helpers import follow, frame
 
 REQUEST = "the request"
@@ -26,13 +26,13 @@ class Begun:
 
     async def tells(self, state: str, **data) -> None:
         """The next frame is that of a state on the way."""
-        assert await self.client.receive(timeout=15) == self.frame(202, state, **data)
+        assert await self.client.receive(timeout=PATIENCE) == self.frame(202, state, **data)
 
     async def tells_completed(self, completed: int, total: int) -> None:
         """The next frames count the members of a group, up to this number."""
         seen = -1
         while seen < completed:
-            told = await self.client.receive(timeout=15)
+            told = await self.client.receive(timeout=PATIENCE)
             seen = told["payload"]["data"]["meta"]["completed"]
             state = "PROGRESS" if seen else "PENDING"
             assert told == self.frame(202, state, meta={"completed": seen, "total": total})
