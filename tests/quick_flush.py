@@ -35,7 +35,8 @@ class QuickFlush:
             return
         for alias in aliases:
             # Not TRUNCATE: for tables with a few rows PostgreSQL is far faster at this.
-            deletes = [f"DELETE FROM {name}" for name in self._tables[alias]]  # noqa: S608
+            names = _filled(alias, self._tables[alias])
+            deletes = [f"DELETE FROM {name}" for name in names]  # noqa: S608
             connections[alias].ops.execute_sql_flush(deletes)
 
 
@@ -53,6 +54,14 @@ def _tables(alias: str) -> list[str]:
     )
     quote = connections[alias].ops.quote_name
     return [quote(name) for name in names if name not in made]
+
+
+def _filled(alias: str, names: list[str]) -> list[str]:
+    """Those of the tables that have rows: to ask for all at once is faster than to empty each."""
+    looks = ", ".join(f"EXISTS (SELECT 1 FROM {name})" for name in names)  # noqa: S608
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"SELECT {looks}")
+        return [name for name, is_filled in zip(names, cursor.fetchone(), strict=True) if is_filled]
 
 
 def _made(alias: str) -> list[dict]:
