@@ -1,5 +1,6 @@
 """The README says what is true: its code runs, and prints what it says it prints."""
 
+import shutil
 from pathlib import Path
 
 import httpx
@@ -35,27 +36,38 @@ class QuickstartServer(AppServer):
         return {**super().environment(), "DJANGO_SETTINGS_MODULE": "proj.settings", **paths}
 
 
-@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
-def test_quickstart(tmp_path, kind):
-    """Every file of the quickstart, in a project of its own; the script prints what is shown."""
-    readme.write_project(tmp_path)
+@pytest.fixture(scope="module")
+def quickstart(tmp_path_factory) -> Path:
+    """The quickstart's project, in which its commands have run."""
+    directory = tmp_path_factory.mktemp("quickstart")
+    readme.write_project(directory)
     for command in ["check"], ["makemigrations", "polls"], ["migrate"]:
-        readme.run(tmp_path, "manage.py", *command)
-    readme.run(tmp_path, "manage.py", "shell", "-c", TRY_BULK)
-    with QuickstartServer(kind, tmp_path) as server:
-        script = (tmp_path / "try_it.py").read_text()
-        (tmp_path / "try_it.py").write_text(script.replace("8000", str(server.port)))
-        printed = readme.run(tmp_path, "try_it.py")
+        readme.run(directory, "manage.py", *command)
+    readme.run(directory, "manage.py", "shell", "-c", TRY_BULK)
+    return directory
+
+
+@pytest.fixture
+def project(quickstart, tmp_path) -> Path:
+    """A copy of it, with a database of its own."""
+    return shutil.copytree(quickstart, tmp_path / "project")
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+def test_quickstart(project, kind):
+    """Every file of the quickstart, in a project of its own; the script prints what is shown."""
+    with QuickstartServer(kind, project) as server:
+        script = (project / "try_it.py").read_text()
+        (project / "try_it.py").write_text(script.replace("8000", str(server.port)))
+        printed = readme.run(project, "try_it.py")
     assert printed.splitlines() == readme.blocks()["It prints"].splitlines()
 
 
-async def test_tasks(tmp_path):
+async def test_tasks(project):
     """The section's files in the quickstart's project: both doors, and one task in both."""
-    readme.write_project(tmp_path)
-    readme.write_tasks(tmp_path)
-    for command in ["check"], ["makemigrations", "polls"], ["migrate"]:
-        readme.run(tmp_path, "manage.py", *command)
-    with QuickstartServer("uvicorn", tmp_path) as server:
+    readme.write_tasks(project)
+    readme.run(project, "manage.py", "check")
+    with QuickstartServer("uvicorn", project) as server:
         async with SocketClient(server.url + "ws/") as client:
             await client.request("reports", "build", data={"words": ["why", "what"]})
             last = (await follow(client))[-1]["payload"]
