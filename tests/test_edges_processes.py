@@ -126,7 +126,7 @@ async def test_what_a_command_saved_is_told_though_it_ends_at_once(
 ):
     env = {"TEST_LAYER": "redis", "TEST_REDIS_URL": redis_server.url}
     server = app_server(env=env)
-    names = [f"command {number}" for number in range(5)]
+    names = [f"command {number}" for number in range(3)]
     async with subscriber(server.url + "ws/", "live") as client:
         for name in names:
             process = python(SAVE, name, env={**env, **database_names()})

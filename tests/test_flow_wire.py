@@ -28,8 +28,8 @@ SOON = 0.8
 UNANSWERED = error_frame(408, f"No ping was answered for {SOON} seconds.")
 NO_PING = error_frame(400, "The pong answers no ping that waits for one.")
 MEGABYTE = 1024 * 1024
-# 50 MB of events, or 100: the stream, the size of its rows, how many.
-EVENTS = ("flow", 100_000, 1000) if LONG else ("load-questions", 200_000, 250)
+# 25 MB of events, or 100: the stream, the size of its rows, how many.
+EVENTS = ("flow", 100_000, 1000) if LONG else ("load-questions", 200_000, 125)
 
 
 class PingedClient(SocketClient):
@@ -208,10 +208,10 @@ async def test_who_reads_is_never_stopped_and_who_does_not_costs_no_memory(unlim
                 assert received["payload"]["data"]["votes"] == votes
 
         # What one subscriber needs is there already.
-        await change(1, 51)
+        await change(1, 21)
         with deaf_subscriber(unlimited, stream) as deaf:
             before = resident_memory(unlimited.pid)
-            await change(51, 51 + count)
+            await change(21, 21 + count)
             grown = resident_memory(unlimited.pid) - before
             assert grown < 10 * MEGABYTE
             # It was there all the time, and was sent what may be sent.
