@@ -20,7 +20,7 @@ from tests.live_world import ClocklessLoop, Reads, World, run_reads_in
 
 #: Schedules of one run (TEST_SEEDS=20000 for many more), and those within which a mutant has to be
 #: caught.
-SEEDS = int(os.environ.get("TEST_SEEDS", "1000"))
+SEEDS = int(os.environ.get("TEST_SEEDS", "500"))
 MUTANT_SEEDS = 5000
 
 

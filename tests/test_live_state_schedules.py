@@ -25,7 +25,7 @@ from tests.live_world import ClocklessLoop, run_reads_in
 from tests.state_schedules import HEARTBEAT, StateSchedule
 
 #: Schedules of one run (TEST_SEEDS=20000 for many more).
-SEEDS = int(os.environ.get("TEST_SEEDS", "1000"))
+SEEDS = int(os.environ.get("TEST_SEEDS", "500"))
 #: Those within which a mutant has to be caught.
 MUTANT_SEEDS = 3000
 

@@ -9,7 +9,7 @@ from tests.tasks_schedules import Schedule
 from tests.tasks_world import BrokenPromiseError, World, put_in_place
 
 #: Schedules of one run; TEST_SEEDS=20000 for many more.
-SEEDS = int(os.environ.get("TEST_SEEDS", "500"))
+SEEDS = int(os.environ.get("TEST_SEEDS", "250"))
 
 
 def play(seed: int, monkeypatch) -> None:
