@@ -89,8 +89,9 @@ def dependencies(group: str) -> tuple[str, ...]:
 
 def run_suite(session: nox.Session, *requirements: str, processes: int = 2, **env: str) -> None:
     session.install("-e", ".", *requirements, *dependencies("test"))
-    # By file: what the tests of a file have started serves all of them.
-    spread = ["--numprocesses", str(processes), "--dist", "loadfile"]
+    # By file: what the tests of a file have started serves all of them. In the order of
+    # tests/plugin.py: few tests may take longer than many.
+    spread = ["--numprocesses", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]
     session.run("python", "-m", "pytest", *spread, *session.posargs, env=env)
 
 

@@ -106,6 +106,7 @@ ONCE = {
     "test_load_slow_reader.py": "embedded",
     "test_readme.py": "embedded",
     "test_differential.py": "embedded",
+    "test_policies_classes.py": "embedded",
     "test_each_rule_is_needed": "embedded",
 }
 #: Pages and Node: a part of its own, for it needs programs and packages that nothing else does.
@@ -152,12 +153,23 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return None
 
 
+def takes_long(item) -> bool:
+    """Whether a test needs workers and brokers, or more time than others may take."""
+    return "stacks" in item.fixturenames or item.get_closest_marker("timeout") is not None
+
+
+# After pytest-randomly's, which mixes the files.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items) -> None:
-    """Leave what does not belong to TEST_PART to other sessions."""
+    """Leave what does not belong to TEST_PART to other sessions; begin with the longest files.
+
+    A long one at the end would keep one process busy and the others waiting.
+    """
     part = os.environ.get("TEST_PART", "all")
     runs = {item: runs_in(part, item) for item in items}
     config.hook.pytest_deselected(items=[item for item in items if not runs[item]])
-    items[:] = [item for item in items if runs[item]]
+    long_files = {item.path for item in items if runs[item] and takes_long(item)}
+    items[:] = sorted(filter(runs.get, items), key=lambda item: item.path not in long_files)
 
 
 def pytest_report_header() -> str:
