@@ -24,7 +24,7 @@ from tests.live_helpers import do, event, subscribe, until
 from tests.servers import AppServer
 
 # An interval that a test can wait for, and still long for what is done within it.
-SOON = 0.8
+SOON = 1.5
 UNANSWERED = error_frame(408, f"No ping was answered for {SOON} seconds.")
 NO_PING = error_frame(400, "The pong answers no ping that waits for one.")
 MEGABYTE = 1024 * 1024

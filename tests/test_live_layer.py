@@ -45,7 +45,7 @@ def make_world(monkeypatch):
     return make
 
 
-def until(condition, seconds: float = 10) -> None:
+def until(condition, seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"

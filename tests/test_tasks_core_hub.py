@@ -155,7 +155,7 @@ async def test_a_ring_from_any_thread_reaches_the_loops_that_need_it(world):
     begun = await watch(world, task, client)
     task.put(STARTED)
     threading.Thread(target=ring, args=(task.ring,)).start()
-    deadline = asyncio.get_running_loop().time() + 10
+    deadline = asyncio.get_running_loop().time() + 20
     while not client.frames:
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.01)
