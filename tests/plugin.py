@@ -155,8 +155,9 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def takes_long(item) -> bool:
-    """Whether a test needs workers and brokers, or more time than others may take."""
-    return "stacks" in item.fixturenames or item.get_closest_marker("timeout") is not None
+    """Whether a test needs workers, brokers or the demo, or more time than others may take."""
+    needs_several = {"stacks", "demos"} & {*item.fixturenames}
+    return bool(needs_several) or item.get_closest_marker("timeout") is not None
 
 
 # After pytest-randomly's, which mixes the files.
