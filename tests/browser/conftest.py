@@ -21,7 +21,7 @@ from tests.plugin import require_program
 from tests.servers import find_program
 
 #: Milliseconds that a page may take for whatever a test waits for.
-PATIENCE = 10_000
+PATIENCE = 20_000
 expect.set_options(timeout=PATIENCE)
 
 

@@ -53,7 +53,7 @@ class Node:
         self,
         *arguments: str | Path,
         env: dict[str, str] | None = None,
-        timeout: float = 40,
+        timeout: float = 90,
         cwd: Path = HERE,
     ) -> subprocess.CompletedProcess[str]:
         """Run `node ARGUMENTS...` to its end; the caller looks at `returncode` and the output.

@@ -17,7 +17,7 @@ def stack(request, stacks):
 
 def run_tests(node, *names: str, **env: str) -> None:
     files = [FOLDER / f"client_{name}.test.mjs" for name in names]
-    done = node.run_node("--test", *files, env=env, timeout=90)
+    done = node.run_node("--test", *files, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

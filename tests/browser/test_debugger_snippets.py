@@ -64,7 +64,7 @@ def ask(socket, stream: str, action: str, pk: object, data: object) -> dict:
     payload = {"action": action, **given(pk, data), "request_id": request_id}
     socket.send(json.dumps({"stream": stream, "payload": payload}))
     while True:  # the subscriptions tell of changes, and the task of its states
-        found = json.loads(socket.recv(timeout=10))["payload"]
+        found = json.loads(socket.recv(timeout=20))["payload"]
         if found.get("request_id") == request_id:
             return found
 

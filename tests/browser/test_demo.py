@@ -113,7 +113,7 @@ def test_the_report_runs_to_its_end_and_markup_stays_text(demo, open_window):
     bar = page.get_by_role("progressbar", name="Report")
     expect(bar).to_be_visible()
     page.wait_for_function("bar => bar.value > 0.4 && bar.value < 1", arg=bar.element_handle())
-    expect(page.locator("#report-text")).to_contain_text("Counted at", timeout=15_000)
+    expect(page.locator("#report-text")).to_contain_text("Counted at", timeout=30_000)
     expect(bar).to_be_hidden()
     expect(page.locator("#report-leaders dt", has_text=poll.text)).to_have_text(poll.text)
     expect(page.locator("#report-leaders dd").first).to_have_text(f"{HOSTILE}1 vote")

@@ -122,7 +122,7 @@ def write_types(settings, directory):
     command = [sys.executable, "-m", "django", "channels_api_types", "--settings", settings]
     path = os.pathsep.join([str(ROOT), str(directory)])
     env = {**os.environ, "PYTHONPATH": path}
-    done = subprocess.run(command, cwd=directory, env=env, capture_output=True, timeout=40)
+    done = subprocess.run(command, cwd=directory, env=env, capture_output=True, timeout=90)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
 
@@ -164,7 +164,7 @@ def test_what_the_types_export_is_there(node):
 def test_npm_packs_the_client_its_types_and_what_says_what_it_is(node):
     npm = Path(node.path).with_name("npm")
     command = [npm, "pack", "--dry-run", "--json", "--offline"]
-    packed = subprocess.run(command, cwd=CLIENT, capture_output=True, text=True, timeout=40)
+    packed = subprocess.run(command, cwd=CLIENT, capture_output=True, text=True, timeout=90)
 
     (package,) = json.loads(packed.stdout)
     files = {file["path"] for file in package["files"]}

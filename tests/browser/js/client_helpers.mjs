@@ -10,11 +10,11 @@ import { WebSocket } from "ws";
 import { connect } from "../../../channels_api/static/channels_api/client.js";
 
 export const SERVER = process.env.CLIENT_SERVER;
-const PATIENCE = 15_000;
+const PATIENCE = 20_000;
 
 // Without a limit, a promise that is never settled holds up all tests, and none is named.
 export function test(name, body) {
-  plainTest(name, { timeout: 20_000 }, body);
+  plainTest(name, { timeout: 60_000 }, body);
 }
 
 // A browser says by itself where a page comes from.
