@@ -21,8 +21,8 @@ SIDE_BY_SIDE = 3
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["redis-prefork", "redis-threads"])
 async def test_all_agree_on_the_end_of_what_is_cancelled_as_it_begins(stacks, name):
-    """Tasks of a second: there is always time to end them."""
-    rounds = Rounds(stacks.get(name), steps=100, latest=0.03)
+    """Tasks of a minute: on a busy machine a cancel may take seconds to come to its mark."""
+    rounds = Rounds(stacks.get(name), steps=6000, latest=0.03)
     assert await rounds.run() == {(410, "REVOKED"): ROUNDS}
 
 

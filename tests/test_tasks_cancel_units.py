@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import pytest
 from celery import Celery, current_app
@@ -36,6 +36,17 @@ def nothing():
 
 def new_mark(root=""):
     return {"job": uuid.uuid4().hex, "root": root or uuid.uuid4().hex}
+
+
+@contextmanager
+def is_current(app):
+    """The server's own part uses the current app."""
+    before = current_app._get_current_object()  # noqa: SLF001 - the app, and not its proxy
+    app.set_current()
+    try:
+        yield
+    finally:
+        before.set_current()
 
 
 def cancel(app, mark, others=()):
@@ -136,13 +147,8 @@ def test_what_ends_while_it_is_cancelled_has_finished(app):
     commands.when_set(
         cancel_key(mark["job"]), lambda: app.backend.store_result(task_id, "done", "SUCCESS")
     )
-    before = current_app._get_current_object()  # noqa: SLF001 - the app, and not its proxy
-    app.set_current()
-    try:
-        with pytest.raises(TaskFinished):
-            engine.cancel(TaskReference(task_id, mark["job"]), terminate=True)
-    finally:
-        before.set_current()
+    with is_current(app), pytest.raises(TaskFinished):
+        engine.cancel(TaskReference(task_id, mark["job"]), terminate=True)
 
 
 def test_guarding_twice_is_guarding_once(app):
@@ -171,6 +177,22 @@ def test_an_update_in_a_cancelled_task_ends_it(app, monkeypatch):
     task_id = run(app, task, mark)
     assert app.backend.get_state(task_id) == "REVOKED"
     assert reached == ["at once"]
+
+
+@pytest.mark.parametrize(("seconds", "end"), [(3600, "SUCCESS"), (0, "REVOKED")])
+def test_what_ends_before_the_next_look_comes_to_its_true_end(app, monkeypatch, seconds, end):
+    """Whoever cancels it can't know that, and is told that it is cancelled."""
+    monkeypatch.setattr(tracking, "CHECK_INTERVAL", seconds)
+
+    @app.task(bind=True, shared=False)
+    def task(self):
+        engine.cancel(TaskReference(mark["root"], mark["job"]), terminate=True)
+        self.update_state(state="PROGRESS", meta={})
+
+    mark = new_mark()
+    with is_current(app):
+        task_id = run(app, task, mark)
+    assert app.backend.get_state(task_id) == end
 
 
 def test_the_mark_is_looked_for_four_times_a_second(app):
