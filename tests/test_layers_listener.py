@@ -37,7 +37,12 @@ def layer(settings, monkeypatch) -> TroubledLayer:
 class Ear(Listener):
     def __init__(self) -> None:
         self.heard: list[dict] = []
-        super().__init__(self.heard.append)
+        #: What was joined whenever it was told to look.
+        self.looks: list[set[str]] = []
+        super().__init__(self.heard.append, self._note_look)
+
+    def _note_look(self) -> None:
+        self.looks.append(set(self._joined))
 
     @property
     def wanted(self) -> list[str]:
@@ -359,6 +364,72 @@ async def test_a_message_in_an_outage_is_heard_after_it(layer):
     layer.mode = "works"
     await asyncio.sleep(LONGEST_PAUSE)
     assert ear.heard == [{"number": 1}, {"number": 2}]
+    await ear.leave_all()
+
+
+# What was not heard
+
+
+@clockless
+async def test_nobody_has_to_look_for_what_was_joined_in_time(layer):
+    ear = await Ear().join_all("ab")
+    await ear.leave("a")
+    await asyncio.gather(ear.leave("b"), ear.join("a"))
+    layer.mode = "slow"
+    await asyncio.gather(ear.leave("a"), ear.join("a"), ear.join("c"))
+    await ear.leave_all()
+    await ear.join("a")
+    await asyncio.sleep(1000)
+    assert ear.looks == []
+    await ear.leave_all()
+
+
+@clockless
+@pytest.mark.parametrize("mode", ["fails", "hangs", "half"])
+async def test_what_is_joined_later_than_it_was_taken_to_be_is_looked_for(layer, mode):
+    ear = await Ear().join_all("a")
+    layer.mode = mode
+    await ear.join_all("bc")
+    assert ear.looks == []
+    layer.mode = "works"
+    await asyncio.sleep(LONGEST_PAUSE)
+    await ear.join("d")
+    assert ear.looks == [set("abc")]
+    await ear.leave_all()
+
+
+@clockless
+async def test_more_groups_than_a_slow_layer_takes_in_time_are_looked_for_once(layer):
+    layer.mode = "slow"
+    ear = Ear()
+    await ear.join_all("abcdefghij")
+    await asyncio.sleep(5)
+    assert ear.looks == [set("abcdefghij")]
+    layer.mode = "works"
+    await ear.leave_all()
+
+
+@clockless
+@pytest.mark.parametrize("loses", ["lose_everything", "lose_channel"])
+async def test_what_was_lost_until_all_groups_were_joined_again_is_looked_for(layer, loses):
+    ear = await Ear().join_all("ab")
+    getattr(layer, loses)()
+    await asyncio.sleep(2 * DEAF)
+    assert ear.looks
+    assert {*map(frozenset, ear.looks)} == {frozenset("ab")}
+    await ear.leave_all()
+
+
+@clockless
+async def test_what_was_lost_in_an_outage_is_looked_for(layer):
+    ear = await Ear().join_all("ab")
+    layer.mode = "fails"
+    layer.inbox.put_nowait({})  # wakes the read that is under way
+    await asyncio.sleep(1)
+    assert ear.looks == []
+    layer.mode = "works"
+    await asyncio.sleep(LONGEST_PAUSE)
+    assert {*map(frozenset, ear.looks)} == {frozenset("ab")}
     await ear.leave_all()
 
 

@@ -92,7 +92,7 @@ class Ear(Listener):
     def __init__(self) -> None:
         self.heard: list[dict] = []
         self.number = 0
-        super().__init__(self.heard.append)
+        super().__init__(self.heard.append, lambda: None)
 
     async def hears(self, *groups: str, within: float = SOON) -> None:
         """Ring until each group is heard; after that, not a single ring is missed."""

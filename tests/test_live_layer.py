@@ -130,7 +130,7 @@ async def test_one_membership_for_all_subscribers_and_none_after_the_last(layer,
 @clockless
 async def test_groups_that_are_left_at_the_same_time_are_all_left(layer):
     """Python 3.12 and newer let the first one clear away while the second one waits."""
-    listener = Listener(lambda message: None)
+    listener = Listener(lambda message: None, lambda: None)
     for group in "abc":
         await listener.join(group)
     assert {group for group, members in layer.groups.items() if members} == set("abc")
@@ -143,7 +143,7 @@ async def test_groups_that_are_left_at_the_same_time_are_all_left(layer):
 @clockless
 async def test_a_group_that_is_left_after_an_outage_is_left(layer):
     """An outage need not be a restart: the layer may know the group very well."""
-    listener = Listener(lambda message: None)
+    listener = Listener(lambda message: None, lambda: None)
     await listener.join("a")
     await listener.join("b")
     layer.mode = "fails"
@@ -210,6 +210,20 @@ async def test_a_layer_that_comes_back_is_joined_and_heard(layer, make_world):
     await settle()
     world.table.rows[1] = Row()
     layer.inbox.put_nowait(message(1))
+    await settle()
+    assert inbox.told() == [("create", 1)]
+
+
+@clockless
+@pytest.mark.parametrize("mode", ["fails", "hangs", "half"])
+async def test_what_was_logged_before_the_layer_took_the_topic_is_told(layer, make_world, mode):
+    """Subscribers were served meanwhile, from a position before it; no ring could be heard."""
+    layer.mode = mode
+    world = make_world()
+    _, inbox = await world.subscribe(TableReader(world.table))
+    world.table.rows[1] = Row()
+    world.append(1, "create")
+    layer.mode = "works"
     await settle()
     assert inbox.told() == [("create", 1)]
 

@@ -9,6 +9,7 @@ from channels_api.background import hub as hub_module
 from channels_api.background.bell import Ring
 from channels_api.background.hub import BATCH, get_hub, ring
 from channels_api.background.states import TaskState
+from tests.live_layers import TroubledLayer
 from tests.live_world import clockless
 from tests.tasks_core_helpers import (
     DONE,
@@ -65,6 +66,19 @@ async def test_after_a_read_that_failed_everything_is_read(world):
     assert client.told() == []
     get_hub().look(begun.task)
     await ticks()
+    assert client.told() == [("STARTED", None)]
+    begun.close()
+
+
+@clockless
+async def test_what_was_stored_before_the_layer_took_the_job_is_told(world):
+    """Its watchers were served meanwhile; no ring could be heard."""
+    task, client = world.store.add("job"), Client()
+    world.layer = TroubledLayer("hangs")
+    begun = await watch(world, task, client)
+    task.put(STARTED)
+    world.layer.mode = "works"
+    await asyncio.sleep(HEARTBEAT / 2)
     assert client.told() == [("STARTED", None)]
     begun.close()
 

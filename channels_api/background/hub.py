@@ -127,7 +127,7 @@ class TaskHub:
         self.loop = loop
         self._tasks: dict[Hashable, WatchedTask] = {}
         self._jobs: dict[str, set[WatchedTask]] = {}
-        self._listener = Listener(self._hear_message)
+        self._listener = Listener(self._hear_message, self._look_at_all)
         self._to_read: dict[WatchedTask, None] = {}
         self._reading: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[None] | None = None

@@ -35,16 +35,20 @@ class Listener:
     All of it belongs to one event loop. Nothing here raises: what a failing layer does not take
     is tried again, with growing pauses. What a layer forgets without a word (a Redis that was
     flushed, or restarted while its client tried again) is found within a heartbeat and
-    PROBE_TIMEOUT. `hear` is given each message and must not raise.
+    PROBE_TIMEOUT. `hear` is given each message. `look` is called when a group has been joined later
+    than `join` returned, or again: what was sent to it before was not heard. Neither must raise.
     """
 
-    def __init__(self, hear: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, hear: Callable[[dict[str, Any]], None], look: Callable[[], None]) -> None:
         self._hear = hear
+        self._look = look
         self._wanted: set[str] = set()
         # What the layer is to be told of, and who waits for that.
         self._changed: dict[str, asyncio.Future[None]] = {}
         # Those of which it isn't known what the layer makes of them.
         self._unsure: dict[str, None] = {}
+        # Whether a group was joined later than somebody took it to be.
+        self._must_look = False
         # The channel that the layer may have in each group. In the order of joining, so that a
         # layer which delivers to the first one has forgotten none.
         self._joined: dict[str, str] = {}
@@ -64,7 +68,9 @@ class Listener:
         if self._layer is None:
             self._layer = layer_between_processes()
         if self._layer is not None:
-            await asyncio.wait([self._change(group)], timeout=TIMEOUT)
+            taken = self._change(group)
+            await asyncio.wait([taken], timeout=TIMEOUT)
+            taken.cancel()  # nobody waits any more
 
     async def leave(self, group: str) -> None:
         """Stop listening to a group; after the last one nothing of the layer is in use.
@@ -110,6 +116,7 @@ class Listener:
             while self._changed or self._unsure:
                 is_settled = await self._try_to_settle()
                 if self._wanted and is_settled:
+                    self._look_if_late()
                     continue
                 if is_settled or self._gives_up():
                     await self._close()
@@ -148,9 +155,17 @@ class Listener:
             # It may have been taken all the same.
             self._unsure[group] = None
             raise
+        else:
+            # None: joined again. Done: who waited for it has gone on without it.
+            self._must_look |= waiting is None or waiting.done()
         finally:
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
+
+    def _look_if_late(self) -> None:
+        if self._must_look:
+            self._must_look = False
+            self._look()
 
     async def _tell_layer(self, group: str, is_unsure: bool) -> None:
         layer, channel = self._layer, self._channel

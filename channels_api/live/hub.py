@@ -93,7 +93,7 @@ class Hub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._topics: dict[Topic, TopicState] = {}
-        self._listener = Listener(self._hear_message)
+        self._listener = Listener(self._hear_message, self._catch_up_all)
         self._timers: list[asyncio.Task[None]] = []
         # Those of the topics that are the users of somebody.
         self._user_topics: Counter[Topic] = Counter()
@@ -204,6 +204,10 @@ class Hub:
         state.behind = True
         if state.catching_up is None and state.position is not None:
             state.catching_up = spawn(self._read_log(topic, state))
+
+    def _catch_up_all(self) -> None:
+        for topic, state in self._topics.items():
+            self._catch_up(topic, state)
 
     async def _read_log(self, topic: Topic, state: TopicState) -> None:
         try:
