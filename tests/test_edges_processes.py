@@ -45,13 +45,15 @@ Reader.topic = topic
 
 class Audience:
     reader = Reader
+    key = "all"
+    only_row = None
     heard = []
     def mark(self, changes):
         self.heard.extend(change.pk for change in changes)
 
 async def parent():
     await hub.get_hub().hold(Reader)
-    hub.get_hub()._topics[topic].audiences["all"] = Audience()
+    hub.get_hub()._topics[topic].audiences.add(Audience())
     publish(topic, [Change(1, "update")])
     await asyncio.sleep(0)
     FORK_HERE

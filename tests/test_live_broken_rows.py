@@ -83,7 +83,7 @@ async def test_a_row_that_fails_while_it_is_told_late(make_world):
     await settle()
     world.table.broken = {1: "fails"}
     inbox.has_room = True
-    [audience] = world.topics[next(iter(world.topics))].audiences.values()
+    [audience] = world.topics[next(iter(world.topics))].audiences
     for subscription in audience.members:
         subscription.resume()
     await settle()

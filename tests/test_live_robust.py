@@ -327,6 +327,47 @@ async def test_to_leave_costs_as_much_among_many(make_world):
     assert costs[1] == 2 * costs[0]
 
 
+class RowReader(TableReader):
+    """A reader of what is personal: each row that is subscribed has an audience of its own."""
+
+    def __init__(self, world: World, pk: int) -> None:
+        super().__init__(world.table, "ann", restricted=True)
+        self._pk = pk
+
+    @property
+    def key(self):
+        return (*super().key, self._pk)
+
+
+@clockless
+async def test_a_change_costs_as_much_among_many_rows(make_world):
+    """Only those who subscribed to the row are looked at."""
+    world = make_world()
+    world.table.rows = {pk: Row() for pk in range(100)}
+    inboxes, costs = [], []
+    for pk in range(100):
+        inboxes.append((await world.subscribe(RowReader(world, pk), pk=pk))[1])
+        if pk in (49, 99):
+            CountedKey.hashed = 0
+            world.commit(CountedKey(7), Row(pk))
+            await settle()
+            costs.append(CountedKey.hashed)
+            assert [pk for pk, inbox in enumerate(inboxes) if inbox.told()] == [7]
+    assert costs[0] == costs[1]
+
+
+@clockless
+@pytest.mark.parametrize("pk", [None, 2])
+async def test_who_joins_an_audience_of_one_row_hears_of_theirs(make_world, pk):
+    world = make_world()
+    world.table.rows = {1: Row(), 2: Row()}
+    _, first = await world.subscribe(TableReader(world.table), pk=1)
+    _, second = await world.subscribe(TableReader(world.table), pk=pk)
+    world.commit(2, Row(1))
+    await settle()
+    assert (first.told(), second.told()) == ([], [("update", 2)])
+
+
 async def send_nothing(message: dict[str, Any]) -> None:
     """A client that does not read."""
     await asyncio.Event().wait()

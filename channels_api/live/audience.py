@@ -25,7 +25,8 @@ class Audience:
 
     All of it belongs to one event loop; reads run in threads. Subscribers whose rows turn out to
     differ are split: `on_split` gives each an audience of its own. `on_empty` is called when the
-    last one has left. `position` gives the place in the log up to which changes were marked.
+    last one has left, `on_wish` when it wants to hear of other rows than before. `position` gives
+    the place in the log up to which changes were marked.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Audience:
         position: Callable[[], Position],
         on_empty: Callable[[Audience], None],
         on_split: Callable[[Audience], None],
+        on_wish: Callable[[Audience], None],
     ) -> None:
         self.reader = reader
         self.key: Hashable = reader.key
         self.position = position
         self._on_empty = on_empty
         self._on_split = on_split
+        self._on_wish = on_wish
         self.members = Members()
         self.view = View(
             restricted=reader.restricted, pinned=self.members.rows, on_loaded=self.wake
@@ -51,6 +54,14 @@ class Audience:
         self._entering: dict[Subscription, Missed] = {}
         self._next_snapshot: asyncio.Task[Snapshot | None] | None = None
 
+    @property
+    def only_row(self) -> int | str | None:
+        """The row whose changes alone are to be marked; None where there may be others."""
+        members = self.members
+        if self._entering or members.everything or len(members.rows) != 1:
+            return None
+        return next(iter(members.rows))
+
     async def enter(self, subscription: Subscription, lookup: object) -> None:
         """Make a subscription part of the audience; `lookup` is a row's, or None for all rows.
 
@@ -58,6 +69,7 @@ class Audience:
         """
         missed, reader = Missed(), subscription.reader
         self._entering[subscription] = missed
+        self._on_wish(self)
         try:
             if reader.user_pk is not None:
                 # Whatever of the user was read before is older than what is heard from now on.
@@ -73,6 +85,7 @@ class Audience:
             self.wake()
             raise
         del self._entering[subscription]
+        self._on_wish(self)
         # The newest of those who were let in speaks for all: its user was loaded last.
         self.reader = reader
         # What has changed since it was read went past: nobody knew that it mattered.
@@ -172,6 +185,7 @@ class Audience:
         """Take a subscription over from an audience that was split, with what it was to be told."""
         origin.drop(subscription)
         self.members.add(subscription)
+        self._on_wish(self)
         subscription.audience = self
         self.view.adopt(origin.view, subscription.row)
         self.flusher.adopt(origin.flusher)

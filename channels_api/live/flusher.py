@@ -78,16 +78,16 @@ class Flusher:
 
     def adopt(self, origin: Flusher) -> None:
         """Tell what another one was to tell."""
-        if origin._told.is_before(self._told):
-            self._told = origin._told
         self.mark(Change(pk, operation) for pk, operation in origin.dirty.items())
+        if origin.dirty and origin._told.is_before(self._told):
+            self._told = origin._told
 
     def mark(self, changes: Iterable[Change]) -> None:
-        """Note what changed; the log's position is behind it already."""
+        """Note what changed; the log's position is not behind it yet."""
+        if not self.dirty and not self.is_running:
+            self._told = self._position()  # nothing before it is left to be told
         for change in changes:
             self.dirty[change.pk] = merge(self.dirty.get(change.pk), change.operation)
-        if not self.dirty and not self.is_running:
-            self._told = self._position()  # nobody here is to hear of it
         self.wake()
 
     def lose(self) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import os
 import random
 from collections import Counter
-from collections.abc import Hashable
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -18,6 +17,7 @@ from ..logs import log_sometimes, logger
 from ..settings import settings
 from ..spawn import spawn
 from .audience import Audience
+from .audiences import Audiences
 from .bell import from_message
 from .log import Change, Hint, Position, Topic, ask, get_log
 from .operations import RESET
@@ -72,14 +72,14 @@ class TopicState:
         self.entered: asyncio.Task[None] | None = None
         self.catching_up: asyncio.Task[None] | None = None
         self.behind = False
-        self.audiences: dict[Hashable, Audience] = {}
+        self.audiences = Audiences()
 
-    def is_next(self, hint: Hint) -> bool:
-        """Whether a hint is of the change that comes next."""
+    def is_next(self, hint: Hint, after: int) -> bool:
+        """Whether a hint is of the change that comes next, after some that come before it."""
         if self.position is None or self.catching_up is not None:
             return False
         epoch, seq = self.position
-        return hint.position == Position(epoch, seq + 1)
+        return hint.position == Position(epoch, seq + after + 1)
 
     def known_position(self) -> Position:
         """The position of a topic that is held."""
@@ -137,14 +137,17 @@ class Hub:
     def audience(self, reader: Reader) -> Audience:
         """The audience for a reader's key, new where there is none. Its topic must be held."""
         state = self._topics[reader.topic]
-        if reader.key not in state.audiences:
-            state.audiences[reader.key] = Audience(
+        audience = state.audiences.get(reader.key)
+        if audience is None:
+            audience = Audience(
                 reader,
                 position=state.known_position,
                 on_empty=self._forget,
                 on_split=self._split,
+                on_wish=state.audiences.place,
             )
-        return state.audiences[reader.key]
+            state.audiences.add(audience)
+        return audience
 
     def needs(self, hints: list[Hint]) -> bool:
         """Whether any topic is held here; asked from any thread.
@@ -166,14 +169,13 @@ class Hub:
             # Those in a row as one: a transaction may have changed very many rows.
             following: list[Change] = []
             for hint in found:
-                if state.is_next(hint):
-                    state.position = hint.position
+                if state.is_next(hint, len(following)):
                     following.append(hint.change)
                     continue
-                self._emit(topic, state, following)
+                self._go_on(topic, state, following)
                 following = []
                 self._hear_another(hint, state)
-            self._emit(topic, state, following)
+            self._go_on(topic, state, following)
 
     def _hear_another(self, hint: Hint, state: TopicState) -> None:
         """Take a hint that is not of the next change."""
@@ -217,29 +219,33 @@ class Hub:
                 if replay.top.epoch != state.position.epoch:
                     # Whatever lost the log may have lost the groups of the layer as well.
                     spawn(self._listener.renew())
-                state.position = replay.top
                 if replay.fault is None:
-                    self._emit(topic, state, replay.changes)
+                    self._go_on(topic, state, replay.changes)
                 else:
                     logger.warning("Changes of %s were lost (%s)", topic.model, replay.fault)
+                    state.position = replay.top
                     self._reset(topic, state)
         except Exception:
             log_sometimes("The log of changes can't be read; trying again")
         finally:
             state.catching_up = None
 
+    def _go_on(self, topic: Topic, state: TopicState, changes: list[Change]) -> None:
+        """Tell of the changes that come next, then count them: until then they are to come."""
+        if changes:
+            self._emit(topic, state, changes)
+            epoch, seq = state.known_position()
+            state.position = Position(epoch, seq + len(changes))
+
     def _emit(self, topic: Topic, state: TopicState, changes: list[Change]) -> None:
-        if not changes:
-            return
         if any(change.operation == RESET for change in changes):
             self._reset(topic, state)
             return
-        for audience in list(state.audiences.values()):
-            audience.mark(changes)
+        state.audiences.mark(changes)
         self._look_at_users(topic, [change.pk for change in changes])
 
     def _reset(self, topic: Topic, state: TopicState) -> None:
-        for audience in list(state.audiences.values()):
+        for audience in state.audiences:
             audience.reset()
         self._look_at_users(topic, None)
 
@@ -248,7 +254,7 @@ class Hub:
         if topic not in self._user_topics:
             return
         for state in list(self._topics.values()):
-            for audience in list(state.audiences.values()):
+            for audience in state.audiences:
                 if audience.reader.user_topic == topic:
                     audience.rights.doubt(pks)
 
@@ -294,7 +300,7 @@ class Hub:
             # The setting may be changed, or come back.
             await asyncio.sleep((every or 60) * random.uniform(0.8, 1))  # noqa: S311
             for state in list(self._topics.values()) if every else ():
-                for audience in list(state.audiences.values()):
+                for audience in state.audiences:
                     audience.rights.look_soon()
                     await audience.rights.wait()
 
@@ -307,8 +313,8 @@ class Hub:
 
     def _forget(self, audience: Audience) -> None:
         state = self._topics.get(audience.reader.topic)
-        if state is not None and state.audiences.get(audience.key) is audience:
-            del state.audiences[audience.key]
+        if state is not None:
+            state.audiences.discard(audience)
 
     def _split(self, audience: Audience) -> None:
         """Give each user of an audience one of its own: their rows turned out to differ."""
