@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -178,10 +178,13 @@ class Flusher:
         self._lose(each for each in batch.late if not rows.failed.isdisjoint(batch.late[each]))
         again, events = self._events(batch.changes, rows, makes)
         position = batch.position if batch.last and not again else None
-        for count, subscription in enumerate({**late, **events}, 1):
-            new = events.get(subscription, [])
+        # The same list for all who hear of all rows.
+        everything = list(events.values())
+        for count, subscription in enumerate({**late, **self._recipients(events)}, 1):
+            row = subscription.row
+            new = everything if row is None else [events[row]] if row in events else []
             try:
-                subscription.deliver(late.get(subscription, []), new, self._told, position)
+                subscription.deliver(late.get(subscription, ()), new, self._told, position)
             except Exception:  # the others are told all the same
                 log_sometimes("A subscriber to %s can't be told", self._audience.reader.stream)
             if count % AT_ONCE == 0:
@@ -208,12 +211,12 @@ class Flusher:
 
     def _events(
         self, changes: Pending, rows: Rows, make: _EventMaker
-    ) -> tuple[Pending, dict[Subscription, list[Event]]]:
-        """What is to be read again, and who is told what."""
+    ) -> tuple[Pending, dict[int | str, Event]]:
+        """What is to be read again, and what is told of which row."""
         members, view = self._audience.members, self._audience.view
         again = {pk: changes[pk] for pk in changes if members.is_new_to(pk)}
         self._mark_again(again)
-        events: dict[Subscription, list[Event]] = {}
+        events: dict[int | str, Event] = {}
         for pk, operation in changes.items():
             if pk in again or not members.want(pk):
                 continue
@@ -222,9 +225,14 @@ class Flusher:
                 continue
             action = view.decide(pk, operation, present=pk in rows.texts)
             if action is not None:
-                for subscription in members.of(pk):
-                    events.setdefault(subscription, []).append(make(pk, action))
+                events[pk] = make(pk, action)
         return again, events
+
+    def _recipients(self, events: Collection[int | str]) -> dict[Subscription, None]:
+        """Who is told of any of these rows."""
+        members = self._audience.members
+        of_rows = {each: None for pk in events for each in members.rows.get(pk, ())}
+        return {**members.everything, **of_rows} if events else {}
 
 
 class _EventMaker:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ..protocol import Event, Reset, encode
@@ -79,7 +79,11 @@ class Subscription:
             self.audience.catch_up(self)
 
     def deliver(
-        self, late: list[Event], events: list[Event], told: Position, position: Position | None
+        self,
+        late: Sequence[Event],
+        events: Sequence[Event],
+        told: Position,
+        position: Position | None,
     ) -> None:
         """Send events, or remember their pks: those that were taken before, and new ones.
 
@@ -218,7 +222,11 @@ class StatefulSubscription(Subscription):
             self.on_end()
 
     def deliver(
-        self, late: list[Event], events: list[Event], told: Position, position: Position | None
+        self,
+        late: Sequence[Event],
+        events: Sequence[Event],
+        told: Position,
+        position: Position | None,
     ) -> None:
         resetting = self._resetting is not None
         if not (self._pending or late or resetting) and self.position.is_before(told):
