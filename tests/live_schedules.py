@@ -125,7 +125,7 @@ class Schedule:
         if self.rings:
             late = self.random.random() < 0.3
             position = self.random.randrange(len(self.rings)) if late else 0
-            self.world.hub.hear(self.rings.pop(position))
+            self.world.hub.hear([self.rings.pop(position)])
 
     async def begin_read(self) -> None:
         self.reads.begin_one(self.random)
@@ -224,7 +224,7 @@ class Schedule:
         await self.commit()
         self.rings.append(self.last)  # after a lost ring there is always a later one
         self.random.shuffle(self.rings)
-        self.world.hub.hear_all(self.rings)
+        self.world.hub.hear(self.rings)
         await settle()
         while any(not client.opened for client in self.clients):
             await self.open()

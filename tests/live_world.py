@@ -291,7 +291,7 @@ class World:
 
     def commit(self, pk: int, row: Row | None) -> None:
         """Change a row, log it and ring."""
-        self.hub.hear(self.append(pk, self.table.put(pk, row)))
+        self.hub.hear([self.append(pk, self.table.put(pk, row))])
 
     async def subscribe(
         self, reader: TableReader, action: str = "*", pk: int | None = None, *, opened: bool = True

@@ -246,7 +246,7 @@ class StateSchedule:
         if self.hints:
             late = self.random.random() < 0.3
             node, hint = self.hints.pop(self.random.randrange(len(self.hints)) if late else 0)
-            node.hear(hint)
+            node.hear([hint])
 
     async def lose_log(self) -> None:
         self.log.lose_everything()

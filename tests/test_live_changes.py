@@ -258,7 +258,7 @@ def test_the_log_has_what_hubs_are_rung_for(recorder):
         mine = hub.get_hub()
         reader = SimpleNamespace(topic=changes.topic_of(Question, "default"), user_topic=None)
         await mine.hold(reader)
-        mine.hear_all = heard.extend
+        mine.hear = heard.extend
         await asyncio.to_thread(create)
         return heard
 

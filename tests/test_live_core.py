@@ -202,9 +202,9 @@ async def test_an_old_hint_is_ignored(make_world):
     reader = TableReader(world.table)
     _, inbox = await world.subscribe(reader)
     hint = world.append(1, world.table.put(1, Row()))
-    world.hub.hear_all([hint, hint])
+    world.hub.hear([hint, hint])
     await settle()
-    world.hub.hear(hint)
+    world.hub.hear([hint])
     await settle()
     assert inbox.told() == [("create", 1)]
     assert reader.reads == [{1}]
@@ -216,8 +216,8 @@ async def test_a_gap_is_looked_up_in_the_log(make_world):
     world = make_world()
     _, inbox = await world.subscribe(TableReader(world.table))
     lost = [world.append(pk, world.table.put(pk, Row())) for pk in (1, 2)]
-    world.hub.hear(world.append(3, world.table.put(3, Row())))
-    world.hub.hear_all(lost)
+    world.hub.hear([world.append(3, world.table.put(3, Row()))])
+    world.hub.hear(lost)
     await settle()
     assert inbox.told() == [("create", 1), ("create", 2), ("create", 3)]
 
@@ -259,7 +259,7 @@ async def test_a_hint_of_another_process_becomes_a_change_of_this_log(make_world
     world = make_world()
     _, inbox = await world.subscribe(TableReader(world.table))
     world.table.rows[5] = Row()
-    world.hub.hear(Hint(TOPIC, Position("elsewhere", 40), Change(5, CREATE)))
+    world.hub.hear([Hint(TOPIC, Position("elsewhere", 40), Change(5, CREATE))])
     world.commit(6, Row())
     await settle()
     assert inbox.told() == [("create", 5), ("create", 6)]
@@ -272,7 +272,7 @@ async def test_a_hint_of_another_epoch_of_a_shared_log_is_looked_up(make_world, 
     _, inbox = await world.subscribe(TableReader(world.table))
     monkeypatch.setattr(world.log, "shared", True)
     world.table.rows[5] = Row()
-    world.hub.hear(Hint(TOPIC, Position("elsewhere", 1), Change(5, CREATE)))
+    world.hub.hear([Hint(TOPIC, Position("elsewhere", 1), Change(5, CREATE))])
     await settle()
     assert inbox.told() == []
     assert (await world.log.tops([TOPIC]))[TOPIC].seq == 0
@@ -284,7 +284,7 @@ async def test_other_topics_are_not_heard(make_world):
     reader = TableReader(world.table)
     _, inbox = await world.subscribe(reader)
     world.table.rows[5] = Row()
-    world.hub.hear_all(world.log.append(TOPIC._replace(alias="other"), [Change(5, CREATE)]))
+    world.hub.hear(world.log.append(TOPIC._replace(alias="other"), [Change(5, CREATE)]))
     await settle()
     assert (inbox.told(), reader.reads) == ([], [])
 
@@ -429,7 +429,7 @@ async def test_nobody_hears_of_the_end_of_a_row_that_was_never_seen(make_world):
 async def test_without_hidden_rows_every_delete_is_told(make_world):
     world = make_world()
     _, inbox = await world.subscribe(TableReader(world.table))
-    world.hub.hear(world.append(99, DELETE))
+    world.hub.hear([world.append(99, DELETE)])
     await settle()
     assert inbox.told() == [("delete", 99)]
 
@@ -809,7 +809,7 @@ async def test_a_delete_that_is_told_late_is_one_although_the_row_is_back(
     subscription.resume()
     await settle()
     assert inbox.told() == [("delete", 1)]
-    world.hub.hear(create)
+    world.hub.hear([create])
     await settle()
     assert inbox.told() == ([("create", 1)] if action == "*" else [])
 

@@ -57,7 +57,8 @@ def complaints(caplog) -> list[str]:
 
 
 def message(pk: int, seq: int = 1) -> dict:
-    return bell.to_message(Hint(TOPIC, Position("elsewhere", seq), Change(pk, "create")))
+    hint = Hint(TOPIC, Position("elsewhere", seq), Change(pk, "create"))
+    return bell.to_message(TOPIC, "elsewhere", [hint])
 
 
 # ringing
@@ -75,7 +76,8 @@ def test_a_layer_in_trouble_neither_fails_nor_blocks_a_save(layer, mode, monkeyp
     if mode == "hangs":
         # All three were saved, and the layer has not taken a single one of their rings. (Those of
         # other tests may still be on their way, by threads of their own.)
-        assert not pks & {message["pk"] for _, message in layer.sent}
+        told = {hint.change.pk for _, sent in layer.sent for hint in bell.from_message(sent)}
+        assert not pks & told
         layer.mode = "works"
 
 
@@ -83,7 +85,8 @@ def test_a_layer_in_trouble_is_complained_of_once_a_minute(layer, monkeypatch, c
     monkeypatch.setattr(sender, "PAUSE", 0)
     layer.mode = "fails"
     hint = Hint(TOPIC, Position("here", 1), Change(1, "create"))
-    bell.ring([hint] * 5)
+    for _ in range(5):
+        bell.ring([hint])
     until(lambda: layer.calls["group_send"] >= 5)
     assert complaints(caplog) == ["The channel layer takes no messages; other processes hear later"]
 
@@ -101,11 +104,29 @@ def test_rings_go_on_after_a_layer_that_hung(layer, monkeypatch):
     assert layer.sent == [(TOPIC.group, {**message(1, 2), "epoch": "here"})]
 
 
-def test_a_message_holds_text_and_numbers_only_and_becomes_the_hint_again():
-    hint = Hint(TOPIC, Position("here", 1), Change("550e8400", "create"))
-    sent = bell.to_message(hint)
-    assert {type(value) for value in sent.values()} == {str, int}
-    assert bell.from_message(sent) == hint
+def flat(value) -> list:
+    """What a value holds that holds nothing itself."""
+    parts = value.values() if isinstance(value, dict) else value
+    return [each for part in parts for each in (flat(part) if isinstance(part, list) else [part])]
+
+
+def test_a_message_holds_text_and_numbers_only_and_becomes_the_hints_again():
+    hints = [
+        Hint(TOPIC, Position("here", seq), Change(pk, "create"))
+        for seq, pk in enumerate(["550e8400", 7], 1)
+    ]
+    sent = bell.to_message(TOPIC, "here", hints)
+    assert {type(value) for value in flat(sent)} == {str, int}
+    assert bell.from_message(sent) == hints
+
+
+def test_the_rows_of_a_transaction_share_messages(layer):
+    """A layer that holds 100 messages for a process would drop most of them."""
+    hints = [Hint(TOPIC, Position("here", seq), Change(seq, "create")) for seq in range(120)]
+    bell.ring(hints)
+    until(lambda: sum(len(message["changes"]) for _, message in layer.sent) == 120)
+    assert [len(message["changes"]) for _, message in layer.sent] == [50, 50, 20]
+    assert [hint for _, message in layer.sent for hint in bell.from_message(message)] == hints
 
 
 # hearing

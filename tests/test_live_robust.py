@@ -87,7 +87,7 @@ async def keep(
 
 def reset(world: World) -> None:
     """The log can't tell what happened."""
-    world.hub.hear(world.append(0, RESET))
+    world.hub.hear([world.append(0, RESET)])
 
 
 def versions(inbox: Inbox) -> list[tuple[str, Any]]:
@@ -262,7 +262,7 @@ async def test_changes_in_a_row_are_handed_on_as_one(make_world, monkeypatch):
         mark(self, changes)
 
     monkeypatch.setattr(Audience, "mark", count)
-    world.hub.hear_all(world.log.append(TOPIC, [Change(pk, UPDATE) for pk in range(1000)]))
+    world.hub.hear(world.log.append(TOPIC, [Change(pk, UPDATE) for pk in range(1000)]))
     assert handed_on == [1000, 1000, 1000]
 
 
@@ -579,17 +579,20 @@ async def test_a_subscriber_that_can_not_be_told_does_not_cost_the_others(make_w
 
 
 @clockless
-@pytest.mark.parametrize("wrong", [{"seq": "7"}, {"seq": None}, {"model": []}], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [{"changes": [["7", 1, UPDATE]]}, {"changes": [None]}, {"model": []}], ids=str
+)
 async def test_a_message_that_is_no_hint_does_not_end_the_hub(make_world, settings, wrong):
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "tests.live_layers.TroubledLayer"}}
     world = make_world()
     _, inbox = await world.subscribe(TableReader(world.table))
     layer = get_channel_layer()
-    hint = to_message(world.append(1, world.table.put(1, Row())))
-    await layer.group_send(TOPIC.group, {**hint, **wrong})
+    hint = world.append(1, world.table.put(1, Row()))
+    message = to_message(hint.topic, hint.position.epoch, [hint])
+    await layer.group_send(TOPIC.group, {**message, **wrong})
     await settle()
     assert inbox.told() == []
-    await layer.group_send(TOPIC.group, hint)
+    await layer.group_send(TOPIC.group, message)
     await settle()
     assert inbox.told() == [("create", 1)]
     assert layer.calls["new_channel"] == 1  # else it was the listener that began anew

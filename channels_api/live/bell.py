@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 from ..layers import sender
 from .log import Change, Hint, Position, Topic
 
 # The message type is never dispatched: the hub reads the messages itself.
-MESSAGE_TYPE = "channels_api.hint"
+MESSAGE_TYPE = "channels_api.hints"
+# Hints in one message. A layer holds few messages of a channel, 100 by default, and drops the
+# others; it may also have a limit for the size of one, a few KB.
+MOST_HINTS = 50
 
 
 def ring(hints: list[Hint]) -> None:
     """Send hints to the hubs of all other processes; they may be lost."""
-    sender.send([sender.Message(hint.topic.group, to_message(hint)) for hint in hints])
+    sender.send(
+        sender.Message(topic.group, to_message(topic, epoch, part))
+        for (topic, epoch), found in groupby(hints, key=_origin)
+        for part in _parts(list(found))
+    )
 
 
-def to_message(hint: Hint) -> dict[str, Any]:
-    """A hint as a layer message: strings and ints only, as every layer's encoding can hold."""
-    topic, position, change = hint
+def _origin(hint: Hint) -> tuple[Topic, str]:
+    return hint.topic, hint.position.epoch
+
+
+def _parts(hints: list[Hint]) -> Iterator[list[Hint]]:
+    for start in range(0, len(hints), MOST_HINTS):
+        yield hints[start : start + MOST_HINTS]
+
+
+def to_message(topic: Topic, epoch: str, hints: Iterable[Hint]) -> dict[str, Any]:
+    """Hints of one topic and epoch as a layer message, which every layer's encoding can hold."""
     return {
         "type": MESSAGE_TYPE,
         "model": topic.model,
         "alias": topic.alias,
-        "epoch": position.epoch,
-        "seq": position.seq,
-        "pk": change.pk,
-        "operation": change.operation,
+        "epoch": epoch,
+        "changes": [[position.seq, *change] for _, position, change in hints],
     }
 
 
-def from_message(message: dict[str, Any]) -> Hint:
-    """The hint in a layer message. Raises KeyError for any other message."""
-    return Hint(
-        Topic(message["model"], message["alias"]),
-        Position(message["epoch"], message["seq"]),
-        Change(message["pk"], message["operation"]),
-    )
+def from_message(message: dict[str, Any]) -> list[Hint]:
+    """The hints in a layer message. Raises KeyError for any other message."""
+    topic, epoch = Topic(message["model"], message["alias"]), message["epoch"]
+    return [
+        Hint(topic, Position(epoch, seq), Change(pk, operation))
+        for seq, pk, operation in message["changes"]
+    ]

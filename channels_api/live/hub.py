@@ -59,7 +59,7 @@ def ring(hints: list[Hint]) -> None:
             continue
         # RuntimeError: its loop is closed, nobody listens there any more.
         with contextlib.suppress(RuntimeError):
-            hub.loop.call_soon_threadsafe(hub.hear_all, hints)
+            hub.loop.call_soon_threadsafe(hub.hear, hints)
 
 
 class TopicState:
@@ -156,11 +156,7 @@ class Hub:
         """
         return any(hint.topic in self._topics for hint in hints)
 
-    def hear(self, hint: Hint) -> None:
-        """Take a hint."""
-        self.hear_all([hint])
-
-    def hear_all(self, hints: list[Hint]) -> None:
+    def hear(self, hints: list[Hint]) -> None:
         """Take hints: tell the next changes at once, ignore old ones, look up a gap."""
         for topic, found in groupby(hints, key=attrgetter("topic")):
             state = self._topics.get(topic)
@@ -199,7 +195,7 @@ class Hub:
         else:
             # Another process with a log of its own in memory. What the hint tells is all that
             # will ever be known of it here, so it becomes a change of this process's log.
-            log.publish(hint.topic, [hint.change], self.hear_all)
+            log.publish(hint.topic, [hint.change], self.hear)
 
     def _catch_up(self, topic: Topic, state: TopicState) -> None:
         # Asked again while it runs: what was read may be older than this hint.
