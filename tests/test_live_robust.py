@@ -475,6 +475,29 @@ async def test_events_do_not_wait_for_a_reset(make_world, reads):
 
 
 @clockless
+async def test_what_is_being_read_while_a_reset_splits_the_audience_is_told(make_world, reads):
+    """Rows turn out to be personal in a snapshot, while others of them are on their way."""
+    world = make_world()
+    world.table.rows[1] = Row(1)
+    lost, _ = await keep(TableReader(world.table, "ann", shared=True), Inbox())
+    _, inbox = await world.subscribe(TableReader(world.table, "bob", shared=True))
+    reads.parking = True
+    world.commit(1, Row(2))
+    await settle()
+    changed, rows = parked(reads)
+    lost.lose("gap")
+    await settle()
+    world.table.asks = True
+    snapshot, all_rows = parked(reads)
+    reads.parking = False
+    snapshot.set_result(all_rows)
+    await settle()
+    changed.set_result(rows)
+    await settle()
+    assert [(event["pk"], event["data"]["shown_to"]) for event in inbox.events] == [(1, "bob")]
+
+
+@clockless
 async def test_a_reset_does_not_wait_for_events(make_world, reads):
     world = make_world()
     world.table.rows[1] = Row(1)

@@ -94,8 +94,7 @@ class Audience:
             self.mark([Change(row, missed.changes.get(row, LOOK))])
         if missed.user is not None:
             self.rights.doubt([missed.user])
-        if not self.flusher.is_running:  # else it does, with the changes that it has in hand
-            self.split_if_due()
+        self.split_if_due()
 
     async def _enter_row(self, subscription: Subscription, lookup: object) -> None:
         pk = await run_in_thread(subscription.reader.find, lookup, owner=subscription.reader.owner)
@@ -201,9 +200,10 @@ class Audience:
 
     def split_if_due(self) -> None:
         """Give each user an audience of its own, if they see different things."""
-        # Not while somebody enters or the view is read: those know of this audience only. The
-        # end of either comes here again.
-        if self.must_split and not self._entering and not self.view.is_loading:
+        # Not while somebody enters, or the view or what has changed is read: those know of this
+        # audience only. The end of each comes here again.
+        busy = self._entering or self.view.is_loading or self.flusher.is_running
+        if self.must_split and not busy:
             self._on_split(self)
 
     def drop(self, subscription: Subscription) -> None:

@@ -124,7 +124,6 @@ class Flusher:
                         continue
                     if rows.personal or self._audience.must_split:
                         self._put_back(batch)
-                        self._audience.split_if_due()
                         return
                     await self._tell(batch, rows)
                 except Exception:
@@ -137,6 +136,7 @@ class Flusher:
                 pauses.end()
         finally:
             self._task = None
+            self._audience.split_if_due()
 
     def _give_up_if_too_late(self) -> None:
         if len(self.dirty) > MAX_DIRTY:
