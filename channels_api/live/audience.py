@@ -216,6 +216,11 @@ class Audience:
             # Whoever has left is not looked at any more: they may have lost their rights since.
             self.reader = self.members.first.reader
 
+    def may_have_any(self, users: frozenset[int | str] | None) -> bool:
+        """Whether any of the users (None: of all) is in it, or perhaps on their way in."""
+        # Asked of all audiences whenever a user is saved, as each login does.
+        return users is None or bool(self._entering) or not users.isdisjoint(self.members.users)
+
     def miss(self, users: Collection[int | str] | None) -> None:
         """Something of users has changed (None: of any), perhaps of one who is on their way in."""
         for subscription, missed in self._entering.items():

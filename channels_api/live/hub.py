@@ -249,10 +249,11 @@ class Hub:
         """Look again at what users may see of whom something has changed; None: all of them."""
         if topic not in self._user_topics:
             return
+        users = None if pks is None else frozenset(pks)
         for state in list(self._topics.values()):
             for audience in state.audiences:
-                if audience.reader.user_topic == topic:
-                    audience.rights.doubt(pks)
+                if audience.reader.user_topic == topic and audience.may_have_any(users):
+                    audience.rights.doubt(users)
 
     async def _enter(self, topic: Topic, state: TopicState) -> None:
         # In this order: a change between the two is in the position or rings later, or both.
