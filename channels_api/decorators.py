@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
@@ -15,8 +15,7 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 
-@dataclass(frozen=True)
-class Action:
+class Action(NamedTuple):
     """What is known of an action: how clients call it and how it is run.
 
     `name` is what frames say, `handler` the method's name. `method` is the HTTP method that
@@ -28,7 +27,7 @@ class Action:
     detail: bool
     method: str = "POST"
     concurrent: bool = False
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = MappingProxyType({})
     handler: str = ""
     is_async: bool = False
 
@@ -108,8 +107,7 @@ def actions_of(cls: type) -> dict[str, Action]:
         if callable(method):
             name = action.name or handler
             is_async = is_async_callable(method)
-            actions[name] = replace(
-                action,
+            actions[name] = action._replace(
                 name=name,
                 handler=handler,
                 is_async=is_async,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .background.hub import StateReader, get_hub
 from .background.references import TaskReference, owner_digest
@@ -20,8 +19,7 @@ _installed = False
 _installing = new_lock()
 
 
-@dataclass(frozen=True)
-class Begun:
+class Begun(NamedTuple):
     """A task that a handler has begun. `state` is set where it was run in place, and is over."""
 
     reference: TaskReference

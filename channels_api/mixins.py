@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -103,7 +102,7 @@ class SubscribeModelMixin:
             subscription = await self.subscriptions.add(reader, wish.action, row)
             answer: Any = {"action": wish.action}
         else:
-            state = replace(wish.state, have=reader.as_told(wish.state.have))
+            state = wish.state._replace(have=reader.as_told(wish.state.have))
             subscription, answer = await self.subscriptions.add_stateful(
                 reader, state, row, self.request_id
             )

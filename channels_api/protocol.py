@@ -6,9 +6,9 @@ import json
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from rest_framework.utils.encoders import JSONEncoder
 
@@ -24,8 +24,7 @@ SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True)
-class RequestFrame:
+class RequestFrame(NamedTuple):
     """What a client asks; `pk` and `data` are any JSON value."""
 
     stream: str
@@ -34,7 +33,7 @@ class RequestFrame:
     data: Any = None
     request_id: str | int | None = None
 
-    def reply(self, status: int, data: Any, errors: list[Any]) -> Reply:
+    def reply(self, status: int, data: Any, errors: Sequence[Any]) -> Reply:
         """A reply to it."""
         return Reply(self.stream, self.action, status, data, errors, self.request_id)
 
@@ -45,15 +44,14 @@ class JSONText(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """The answer to one frame; `status` is an HTTP status, `errors` is empty where it went well."""
 
     stream: str | None
     action: str | None
     status: int
     data: Any = None
-    errors: list[Any] = field(default_factory=list)
+    errors: Sequence[Any] = ()
     request_id: str | int | None = None
 
     def encode(self) -> str:
@@ -73,7 +71,6 @@ class Reply:
         return f'{{"stream":{encode(self.stream)},"payload":{{"data":{self.data},{rest}}}'
 
 
-@dataclass(frozen=True)
 class Event:
     """A change of a row, told to subscribers.
 
@@ -81,11 +78,15 @@ class Event:
     sees the same row; "null" for a row that is gone.
     """
 
-    stream: str
-    action: str
-    pk: int | str
-    model: str
-    data: str = "null"
+    def __init__(
+        self, stream: str, action: str, pk: int | str, model: str, data: str = "null"
+    ) -> None:
+        self.action = action
+        self.pk = pk
+        self._head = (
+            f'{{"stream":{encode(stream)},"payload":{{"action":"{action}",'
+            f'"pk":{encode(pk)},"data":{data},"model":"{model}"'
+        )
 
     @cached_property
     def text(self) -> str:
@@ -99,16 +100,8 @@ class Event:
         """
         return self._head, f",{keys}}}}}"
 
-    @cached_property
-    def _head(self) -> str:
-        return (
-            f'{{"stream":{encode(self.stream)},"payload":{{"action":"{self.action}",'
-            f'"pk":{encode(self.pk)},"data":{self.data},"model":"{self.model}"'
-        )
 
-
-@dataclass(frozen=True)
-class Reset:
+class Reset(NamedTuple):
     """What a subscription was told is void; `snapshot` is JSON text, to take the place of it."""
 
     stream: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -58,7 +57,7 @@ class BindingReader:
         self._binding_class = type(binding)
         self._handshake, self._lookup = binding.handshake, binding.pk
         # The same keys that list takes, where list has them.
-        self._frame = replace(binding.frame, data=filters)
+        self._frame = binding.frame._replace(data=filters)
         self.owner = binding.handshake
         binding.check_subscribable()
         self._audience = binding.audience()
@@ -134,7 +133,7 @@ class BindingReader:
             for row in found:
                 most -= self._add_text(rows, represent, row)
                 if most < 0:
-                    rows = replace(rows, complete=False)
+                    rows.complete = False
                     break
         except REFUSALS:
             rows.texts.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db import connections, transaction
@@ -29,7 +29,7 @@ def read_result(result: Any) -> tuple[int, Any, list[Any]]:
     return 200, result, []
 
 
-def error_object(errors: list[Any]) -> dict[str, Any]:
+def error_object(errors: Sequence[Any]) -> dict[str, Any]:
     """The `errors` of a failed task as one object: `{"error"}`, with an `error_id` if there is one.
 
     `error` is the only item of them, or all of them.

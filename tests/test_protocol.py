@@ -304,10 +304,6 @@ class TestReply:
             },
         }
 
-    def test_replies_do_not_share_their_errors(self):
-        Reply("s", "a", 200).errors.append("x")
-        assert Reply("s", "a", 200).errors == []
-
 
 class TestEvent:
     @given(texts, st.sampled_from(["create", "update", "delete"]), int64 | texts, values)

@@ -194,7 +194,7 @@ def test_a_group_ends_when_all_have_ended(ends, state):
     for number, (task, end) in enumerate(zip(ids, ends, strict=True)):
         assert reader.read(everything=True) == progress(number, 3)
         store(task, end, ValueError("secret") if end == "FAILURE" else None)
-    errors = []
+    errors = ()
     if state == "FAILURE":
         errors = ["Task failed", {"error_id": ids[ends.index("FAILURE")]}]
     for _ in range(2):

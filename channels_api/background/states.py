@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..protocol import byte_length, encode
 
@@ -20,8 +19,7 @@ FINAL: Mapping[str, int] = {SUCCESS: 200, FAILURE: 500, REVOKED: 410, IGNORED: 4
 UNDER_WAY = 202
 
 
-@dataclass(frozen=True)
-class TaskState:
+class TaskState(NamedTuple):
     """What a task is at. `meta` and `result` are plain JSON values, and `errors` is an array.
 
     `since` is when the last news came, of a task that has been silent for long.
@@ -30,7 +28,7 @@ class TaskState:
     name: str = PENDING
     meta: Any = None
     result: Any = None
-    errors: list[Any] = field(default_factory=list)
+    errors: Sequence[Any] = ()
     since: datetime | None = None
 
     @property
@@ -56,14 +54,14 @@ class TaskState:
 
     def silent_since(self, moment: datetime) -> TaskState:
         """The same, with the moment of the last news."""
-        return replace(self, since=moment)
+        return self._replace(since=moment)
 
     def cut(self, size: int) -> TaskState:
         """The same without what is too large: `size` bytes."""
         what = {"truncated": size}
         if self.name == FAILURE:
-            return replace(self, errors=["Task failed", what])
-        return replace(self, result=what) if self.name == SUCCESS else replace(self, meta=what)
+            return self._replace(errors=["Task failed", what])
+        return self._replace(result=what) if self.name == SUCCESS else self._replace(meta=what)
 
 
 def plain(value: Any, limit: float) -> Any:

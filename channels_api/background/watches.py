@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol
 
 from rest_framework.exceptions import NotFound
@@ -15,7 +15,7 @@ from .references import TaskReference
 from .states import TaskState
 
 # Makes a reply to the frame that asked: status, data, errors.
-MakeReply = Callable[[int, Any, list[Any]], Reply]
+MakeReply = Callable[[int, Any, Sequence[Any]], Reply]
 
 
 class Sink(Protocol):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..logs import log_sometimes
 from ..protocol import Event
@@ -30,8 +29,7 @@ AT_ONCE = 200
 Pending = dict["int | str", str]
 
 
-@dataclass
-class Batch:
+class Batch(NamedTuple):
     """What is read in one go.
 
     `changes` are rows that have changed, `late` what slow clients have not been told of. It began

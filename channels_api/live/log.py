@@ -9,7 +9,6 @@ import asyncio
 import functools
 import hashlib
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
 from ..exceptions import LogUnavailable
@@ -91,8 +90,7 @@ class Hint(NamedTuple):
 Ring = Callable[[list[Hint]], None]
 
 
-@dataclass(frozen=True)
-class Replay:
+class Replay(NamedTuple):
     """What happened after a position: `changes` in order, up to `top`.
 
     `fault` says why the log can't tell, as clients are told: "epoch" (the log began anew), "ahead"

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .subscription import Subscription
 
 
-@dataclass
 class Missed:
     """What happened while a subscription was on its way in: `changes` are operations by pk."""
 
-    changes: dict[int | str, str] = field(default_factory=dict)
-    reset: bool = False
-    # Its user, if anything of it has changed.
-    user: int | str | None = None
+    def __init__(self) -> None:
+        self.changes: dict[int | str, str] = {}
+        self.reset = False
+        # Its user, if anything of it has changed.
+        self.user: int | str | None = None
 
 
 class Members:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Collection, Hashable, Iterable
+from typing import NamedTuple, Protocol
 
 from .log import Topic
 
@@ -12,7 +11,6 @@ from .log import Topic
 CHUNK = 500
 
 
-@dataclass(frozen=True)
 class Rows:
     """The rows that a reader may see, as JSON text by pk, in the order in which they were read.
 
@@ -22,15 +20,23 @@ class Rows:
     must then be shown to nobody. Not `complete`: there are more than were asked for.
     """
 
-    texts: dict[int | str, str]
-    personal: bool = False
-    failed: set[int | str] = field(default_factory=set)
-    large: set[int | str] = field(default_factory=set)
-    complete: bool = True
+    def __init__(
+        self,
+        texts: dict[int | str, str],
+        *,
+        personal: bool = False,
+        failed: Iterable[int | str] = (),
+        large: Iterable[int | str] = (),
+        complete: bool = True,
+    ) -> None:
+        self.texts = texts
+        self.personal = personal
+        self.failed = set(failed)
+        self.large = set(large)
+        self.complete = complete
 
 
-@dataclass(frozen=True)
-class Visible:
+class Visible(NamedTuple):
     """The pks that a reader may see; not `complete` where there were too many to list."""
 
     pks: set[int | str]

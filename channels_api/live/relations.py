@@ -6,8 +6,7 @@ Django sends no post_save for any of it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.db import models
@@ -22,8 +21,7 @@ from .rows import Model, Row, all_rows, are_kin, concrete, key_field, rows_by_ke
 UID = "channels_api"
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(NamedTuple):
     """How the rows of `end` are found that refer to a row: `by` and `key` are columns of `table`.
 
     `table` is that of `end`, or what joins the two.

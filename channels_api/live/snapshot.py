@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from ..protocol import byte_length
@@ -20,8 +20,7 @@ AT_ONCE = 8
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """`text` is a JSON array of all rows, None where they are too many or too large to be sent.
 
     Every change up to `position` is in it, and perhaps some later ones.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rest_framework.exceptions import ValidationError
 
@@ -14,8 +13,7 @@ EVERY_ACTION = "*"
 ACTIONS = (CREATE, UPDATE, DELETE, EVERY_ACTION)
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What makes a subscription one that keeps a client's replica equal to the rows.
 
     `filter` is what a list would take. `since` is how far the client was told before, and `have`
@@ -27,8 +25,7 @@ class State:
     have: frozenset[int | str] | None = None
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(NamedTuple):
     """The action that is subscribed; a `state` where events alone are not enough."""
 
     action: str
