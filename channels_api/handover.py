@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .background.hub import StateReader, get_hub
 from .background.references import TaskReference, owner_digest
 from .background.states import TaskState
 from .background.submission import Submission
 from .exceptions import CeleryMissing
 from .locks import new_lock
 from .settings import settings
+
+if TYPE_CHECKING:
+    from .background.hub import StateReader
 
 _installed = False
 _installing = new_lock()
@@ -96,6 +98,8 @@ def start_embedded_worker() -> None:
 
 async def wait_until_final(reference: TaskReference, seconds: float) -> None:
     """Wait for a task's end, without a thread; at most so long."""
+    from .background.hub import get_hub
+
     hub, over = get_hub(), asyncio.Event()
 
     def listen(state: TaskState) -> None:

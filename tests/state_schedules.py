@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from rest_framework.exceptions import NotFound
 
-from channels_api.live import subscriptions as subscriptions_module
+from channels_api.live import hub as hub_module
 from channels_api.live.hub import Hub
 from channels_api.live.log import ANYTHING, Change, Hint, Position
 from channels_api.live.memory_log import MemoryLog
@@ -149,7 +149,7 @@ class StateSchedule:
         self.log = SharedLog(self.random)
         self.nodes = [Hub(asyncio.get_running_loop()) for _ in range(2)]
         self.node = self.nodes[0]
-        patch.setattr(subscriptions_module, "get_hub", lambda: self.node)
+        patch.setattr(hub_module, "get_hub", lambda: self.node)
         self.reads = Reads()
         self.reads.parking = True
         self.restricted, self.shared = self.random.random() < 0.7, self.random.random() < 0.4

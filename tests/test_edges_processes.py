@@ -25,7 +25,7 @@ FORK = f"""
 import asyncio, logging, os, threading
 import django
 django.setup()
-from channels_api.live import hub
+from channels_api.live import bell, hub
 from channels_api.live.changes import publish
 from channels_api.live.log import Change, Topic
 
@@ -74,7 +74,7 @@ loop.run_until_complete(parent())
 #: Another thread of the parent is ringing at the fork. In the child that thread does not go on.
 HELD = """held, free = threading.Event(), threading.Event()
     def ring():
-        with hub._hubs_lock:
+        with bell.hubs._lock:
             held.set()
             free.wait()
     threading.Thread(target=ring, daemon=True).start()

@@ -5,9 +5,8 @@ import threading
 
 import pytest
 
-from channels_api.background import hub as hub_module
-from channels_api.background.bell import Ring
-from channels_api.background.hub import BATCH, get_hub, ring
+from channels_api.background.bell import Ring, hubs, ring
+from channels_api.background.hub import BATCH, get_hub
 from channels_api.background.states import TaskState
 from tests.live_layers import TroubledLayer
 from tests.live_world import clockless
@@ -184,7 +183,7 @@ def test_each_loop_has_a_hub_and_closed_ones_are_forgotten(world):
 
     first, second = asyncio.run(hub()), asyncio.run(hub())
     assert first is not second
-    assert first not in hub_module._hubs.values()  # noqa: SLF001
+    assert first not in hubs.all()
     # The loop of the second is closed by now, and somebody still rings.
     second._jobs["job"] = set()  # noqa: SLF001
     ring(Ring("job", "task", "SUCCESS", 0))

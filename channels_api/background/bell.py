@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..layers.sender import Message, get_sender, layer_between_processes
 from ..logs import log_sometimes
+from ..loops import PerLoop
 from .states import FINAL
+
+if TYPE_CHECKING:
+    from .hub import TaskHub
 
 # The message type is never dispatched: the hub reads the messages itself.
 MESSAGE_TYPE = "channels_api.task"
@@ -43,13 +47,13 @@ def from_message(message: dict[str, Any]) -> Ring:
     return Ring(message["job"], message["task_id"], message["state"], message["retries"])
 
 
-@dataclass
 class _Slot:
     """The state of a task that was rung a moment ago, and the ring that waits."""
 
-    state: str
-    timer: asyncio.TimerHandle
-    waiting: Message | None = None
+    def __init__(self, state: str, timer: asyncio.TimerHandle) -> None:
+        self.state = state
+        self.timer = timer
+        self.waiting: Message | None = None
 
 
 class Pacer:
@@ -83,6 +87,20 @@ class Pacer:
             return
         self.sender.put([slot.waiting])
         slot.waiting, slot.timer = None, self._call_late(task_id)
+
+
+# Here and not with the class: a worker need not import it.
+hubs: PerLoop[TaskHub] = PerLoop()
+
+
+def ring(message: Ring) -> None:
+    """Tell the hubs of all processes of a new state, from any thread; nothing is raised."""
+    for hub in hubs.all():
+        # RuntimeError: its loop is closed, nobody listens there any more.
+        with contextlib.suppress(RuntimeError):
+            if hub.needs(message.job):
+                hub.loop.call_soon_threadsafe(hub.hear, message)
+    ring_others(message)
 
 
 _pacer: Pacer | None = None

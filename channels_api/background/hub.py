@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import random
 from collections.abc import Callable, Hashable
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from ..layers.listener import Listener
-from ..locks import new_lock
 from ..logs import log_sometimes
 from ..settings import settings
 from ..spawn import spawn
 from ..threads import TASKS, run_in_thread
-from .bell import Ring, from_message, group_of, ring_others
+from .bell import Ring, from_message, group_of, hubs
 from .references import TaskReference
 from .states import PENDING, TaskState
 
@@ -25,13 +22,6 @@ BATCH = 50
 # Messages in as many seconds that are a flood. A channel layer drops what it can't hold, by default
 # more than 100, so that all watched tasks are read again soon, and not at the next heartbeat.
 FLOOD, FLOOD_SECONDS = 50, 1.0
-
-_hubs: dict[asyncio.AbstractEventLoop, TaskHub] = {}
-_hubs_lock = new_lock()
-
-if hasattr(os, "register_at_fork"):
-    # They live on in the parent: ringing them here would write into the parent's event loops.
-    os.register_at_fork(after_in_child=_hubs.clear)
 
 
 class StateReader(Protocol):
@@ -49,25 +39,7 @@ Listening = Callable[[TaskState], None]
 
 def get_hub() -> TaskHub:
     """The hub of the running event loop."""
-    loop = asyncio.get_running_loop()
-    with _hubs_lock:
-        if loop not in _hubs:
-            for closed in [each for each in _hubs if each.is_closed()]:
-                del _hubs[closed]
-            _hubs[loop] = TaskHub(loop)
-        return _hubs[loop]
-
-
-def ring(message: Ring) -> None:
-    """Tell the hubs of all processes of a new state, from any thread; nothing is raised."""
-    with _hubs_lock:
-        hubs = list(_hubs.values())
-    for hub in hubs:
-        # RuntimeError: its loop is closed, nobody listens there any more.
-        with contextlib.suppress(RuntimeError):
-            if hub.needs(message.job):
-                hub.loop.call_soon_threadsafe(hub.hear, message)
-    ring_others(message)
+    return hubs.get(TaskHub)
 
 
 class WatchedTask:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rest_framework.exceptions import NotFound
 
 from ..exceptions import LimitExceeded
 from ..protocol import Reply, byte_length
 from ..settings import settings
-from .hub import StateReader, TaskHub, WatchedTask, get_hub
 from .references import TaskReference
 from .states import TaskState
+
+if TYPE_CHECKING:
+    from .hub import StateReader, TaskHub, WatchedTask
 
 # Makes a reply to the frame that asked: status, data, errors.
 MakeReply = Callable[[int, Any, Sequence[Any]], Reply]
@@ -145,6 +147,9 @@ class Watches:
             watch.close()
 
     async def _add(self, reference: TaskReference, reader: StateReader, reply: MakeReply) -> Watch:
+        # Imported when it is used: most sockets watch no task.
+        from .hub import get_hub
+
         hub = get_hub()
         task = await hub.hold(reference, reader)
         watch = Watch(hub, task, reference.sign(), reply, self._sink)

@@ -13,8 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from rest_framework.exceptions import NotFound
 
 from ..background import states
-from ..background.bell import Ring
-from ..background.hub import ring
+from ..background.bell import Ring, ring
 from ..background.references import TaskReference
 from ..background.states import TaskState, plain
 from ..background.submission import Submission

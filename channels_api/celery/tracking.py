@@ -16,8 +16,7 @@ from celery.exceptions import Ignore, TaskRevokedError
 from kombu.exceptions import OperationalError
 
 from ..background import states
-from ..background.bell import Ring
-from ..background.hub import ring
+from ..background.bell import Ring, ring
 from ..background.submission import Mark, count_hanging, current_submission
 from ..logs import log_sometimes, logger
 from ..settings import settings

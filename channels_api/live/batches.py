@@ -7,8 +7,8 @@ from collections.abc import Collection
 from django.db import connections, transaction
 
 from ..logs import log_sometimes
-from . import bell, hub
-from .log import Change, Hint, Topic, get_log, note
+from .bell import ring
+from .log import Change, Topic, get_log, note
 from .rows import Row
 
 # Rows of one model in one transaction that are told one by one.
@@ -63,11 +63,6 @@ def _open_batch(alias: str) -> _Batch | None:
 def publish(topic: Topic, changes: list[Change]) -> None:
     """Log the changes and ring; a failure is logged, since the rows are committed by now."""
     try:
-        get_log().publish(topic, changes, _ring)
+        get_log().publish(topic, changes, ring)
     except Exception:
         log_sometimes("Changes of %s could not be published", topic.model)
-
-
-def _ring(hints: list[Hint]) -> None:
-    hub.ring(hints)
-    bell.ring(hints)

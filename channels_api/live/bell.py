@@ -1,13 +1,18 @@
-"""Hints as messages of the channel layer: what rings the hubs of other processes."""
+"""What rings the hubs: those of this process at once, others by messages of the channel layer."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..layers import sender
+from ..loops import PerLoop
 from .log import Change, Hint, Position, Topic
+
+if TYPE_CHECKING:
+    from .hub import Hub
 
 # The message type is never dispatched: the hub reads the messages itself.
 MESSAGE_TYPE = "channels_api.hints"
@@ -16,7 +21,22 @@ MESSAGE_TYPE = "channels_api.hints"
 MOST_HINTS = 50
 
 
+# Here and not with the class: who only publishes changes need not import it.
+hubs: PerLoop[Hub] = PerLoop()
+
+
 def ring(hints: list[Hint]) -> None:
+    """Ring the hubs of all processes, from any thread."""
+    for hub in hubs.all():
+        if not hub.needs(hints):
+            continue
+        # RuntimeError: its loop is closed, nobody listens there any more.
+        with contextlib.suppress(RuntimeError):
+            hub.loop.call_soon_threadsafe(hub.hear, hints)
+    ring_others(hints)
+
+
+def ring_others(hints: list[Hint]) -> None:
     """Send hints to the hubs of all other processes; they may be lost."""
     sender.send(
         sender.Message(topic.group, to_message(topic, epoch, part))

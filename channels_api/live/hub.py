@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import random
 from collections import Counter
 from itertools import groupby
@@ -12,13 +10,12 @@ from operator import attrgetter
 from typing import Any
 
 from ..layers.listener import Listener
-from ..locks import new_lock
 from ..logs import log_sometimes, logger
 from ..settings import settings
 from ..spawn import spawn
 from .audience import Audience
 from .audiences import Audiences
-from .bell import from_message
+from .bell import from_message, hubs
 from .log import Change, Hint, Position, Topic, ask, get_log
 from .operations import RESET
 from .reader import Reader
@@ -26,40 +23,10 @@ from .reader import Reader
 # Seconds between attempts to read a log that fails.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
-_hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
-_hubs_lock = new_lock()
-
-
-def _forget_hubs() -> None:
-    # They live on in the parent: ringing them here would write into the parent's event loops.
-    _hubs.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_hubs)
-
 
 def get_hub() -> Hub:
     """The hub of the running event loop."""
-    loop = asyncio.get_running_loop()
-    with _hubs_lock:
-        if loop not in _hubs:
-            for closed in [each for each in _hubs if each.is_closed()]:
-                del _hubs[closed]
-            _hubs[loop] = Hub(loop)
-        return _hubs[loop]
-
-
-def ring(hints: list[Hint]) -> None:
-    """Ring every hub of this process, from any thread."""
-    with _hubs_lock:
-        hubs = list(_hubs.values())
-    for hub in hubs:
-        if not hub.needs(hints):
-            continue
-        # RuntimeError: its loop is closed, nobody listens there any more.
-        with contextlib.suppress(RuntimeError):
-            hub.loop.call_soon_threadsafe(hub.hear, hints)
+    return hubs.get(Hub)
 
 
 class TopicState:

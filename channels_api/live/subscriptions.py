@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rest_framework.exceptions import APIException, PermissionDenied
 
 from ..exceptions import LimitExceeded
 from ..protocol import JSONText, encode
 from ..settings import settings
-from .hub import Hub, get_hub
 from .log import Position, ask, get_log
 from .reader import Reader
 from .resume import MAX_MISSED, TOO_MANY, find_fault, find_missed
 from .subscription import Sink, StatefulSubscription, Subscription
 from .wish import State
+
+if TYPE_CHECKING:
+    from .hub import Hub
 
 CLOSING = "The socket is being closed."
 
@@ -127,6 +129,9 @@ class Subscriptions:
             raise PermissionDenied
 
     async def _enter(self, subscription: Subscription, lookup: object) -> Hub:
+        # Imported when it is used: it brings most of this package.
+        from .hub import get_hub
+
         hub = get_hub()
         reader = subscription.reader
         await hub.hold(reader)
