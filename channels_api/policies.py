@@ -16,6 +16,7 @@ from rest_framework.pagination import BasePagination
 from rest_framework.settings import api_settings as rest_framework_settings
 from rest_framework.views import APIView
 
+from .built_fields import copy_fields
 from .decorators import Action
 from .exceptions import ActionDenied, InvalidAction
 from .lookups import canonical_pk
@@ -182,7 +183,7 @@ class Policies:
     def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
         """A serializer with the binding's context."""
         kwargs.setdefault("context", self.get_serializer_context())
-        return self.get_serializer_class()(*args, **kwargs)
+        return copy_fields(self.get_serializer_class()(*args, **kwargs))
 
     def get_serializer_class(self) -> Any:
         """The serializer class; `serializer_class` by default."""

@@ -13,6 +13,7 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.response import Response
 
 from .bindings import ResourceBindingBase
+from .built_fields import copy_fields
 from .decorators import Action, is_async_callable
 from .exceptions import InvalidAction
 from .mixins import SubscribeModelMixin
@@ -60,6 +61,8 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
         view.perform_content_negotiation = _negotiated
         if hasattr(view, "paginate_queryset"):
             view.paginate_queryset = partial(_page, view, view.paginate_queryset)
+        if hasattr(view, "get_serializer"):
+            view.get_serializer = partial(_serializer, view.get_serializer)
         view.setup(self.request, **self.kwargs)
         return view
 
@@ -184,6 +187,10 @@ def binding_from_viewset(viewset_class: Any) -> type[ViewSetBinding]:
 
 def _negotiated(request: Any, **_: Any) -> tuple[Any, str]:
     return request.accepted_renderer, request.accepted_media_type
+
+
+def _serializer(get_serializer: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return copy_fields(get_serializer(*args, **kwargs))
 
 
 def _page(view: Any, paginate: Callable[[Any], Any], queryset: Any) -> Any:

@@ -1,0 +1,35 @@
+"""Fields that are copied can't be told from fields that DRF has built."""
+
+import pytest
+
+from tests.built_fields_helpers import assert_alike, fields_of, is_copied, reached, warmed
+from tests.built_fields_zoo import BUILT, COPIED
+
+__all__ = ["is_copied"]  # a fixture
+
+
+@pytest.mark.parametrize("cls", COPIED, ids=lambda cls: cls.__name__)
+class TestCopied:
+    def test_it_is(self, cls, is_copied):
+        assert is_copied(warmed(cls))
+
+    @pytest.mark.parametrize("many", [False, True])
+    def test_nothing_tells_it_from_what_is_built(self, cls, many):
+        copied, built = warmed(cls, many=many), cls(many=many)
+        for each in (copied, built):
+            for field in fields_of(each).values():
+                # Those of a nested one, which are lazy.
+                _ = getattr(getattr(field, "child", field), "fields", None)
+        assert_alike(copied, built)
+
+    def test_nothing_of_it_is_anothers(self, cls):
+        copies = warmed(cls), warmed(cls)
+        shared = reached(copies[0].fields).keys() & reached(copies[1].fields).keys()
+        builds = cls(), cls()
+        own = reached(builds[0].fields).keys() & reached(builds[1].fields).keys()
+        assert shared == own
+
+
+@pytest.mark.parametrize("cls", BUILT, ids=lambda cls: cls.__name__)
+def test_what_a_project_has_a_part_in_is_built(cls, is_copied):
+    assert not is_copied(warmed(cls))
