@@ -167,7 +167,8 @@ def parse(text: str, *, max_depth: int) -> RequestFrame:
     stream: Any = content.get("stream")
     payload: Any = content.get("payload")
     fault = (
-        _depth_fault(content, max_depth)
+        # Without as many brackets it can't be too deep, and there is nothing to walk through.
+        (text.count("{") + text.count("[") > max_depth and _depth_fault(content, max_depth))
         or (SURROGATE_ESCAPE.search(text) and _surrogate_fault(content))
         or _shape_fault(content)
     )
