@@ -6,11 +6,17 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.validators import MaxLengthValidator
 from django.test import override_settings
+from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy, override
 from rest_framework import serializers
+from rest_framework.viewsets import ModelViewSet
 
+from channels_api.bindings import ResourceBinding
+from channels_api.protocol import RequestFrame
+from channels_api.requests import Handshake
+from channels_api.viewsets import binding_from_viewset
 from tests.app.models import Node, Question
-from tests.built_fields_helpers import assert_alike, is_copied, warmed
+from tests.built_fields_helpers import assert_alike, fields_of, is_copied, warmed
 from tests.built_fields_zoo import Every, Other, Together, of
 
 __all__ = ["is_copied"]  # a fixture
@@ -197,6 +203,41 @@ def test_fields_of_a_context(cls):
     for names in (["id"], ["votes"], ["id", "votes"]) * 60:
         serializer = warmed(cls, context={"names": names})
         assert list(serializer.fields) == names
+
+
+@pytest.mark.parametrize("declared", [
+    serializers.ChoiceField,
+    lambda choices: serializers.ChoiceField(choices=choices),
+    lambda choices: serializers.ListField(child=serializers.ChoiceField(choices)),
+])  # fmt: skip
+def test_choices_that_are_asked_for_each_time(declared):
+    known = ["a"]
+    cls = of(Question, "kind", declared={"kind": declared(lazy(lambda: known[:], list)())})
+    copied = warmed(cls)
+    known.append("b")
+    assert_same(copied, cls())
+
+
+def test_what_bindings_and_mounted_viewsets_give_is_copied(is_copied):
+    class Binding(ResourceBinding):
+        serializer_class = of(Question)
+        queryset = Question.objects.all()
+
+    class ViewSet(ModelViewSet):
+        serializer_class = of(Question)
+        queryset = Question.objects.all()
+
+    mounted = binding_from_viewset(ViewSet)
+    for binding_class in (Binding, mounted):
+        for many in (False, True):
+            handshake = Handshake({"type": "websocket", "headers": [], "path": "/"})
+            binding = binding_class(handshake, RequestFrame("s", "list"))
+            binding.initial()
+            for _ in range(3):
+                serializer = getattr(binding, "view", binding).get_serializer(many=many)
+                _ = fields_of(serializer)
+            assert is_copied(getattr(binding, "view", binding).get_serializer(many=many))
+    assert not is_copied(ViewSet(request=None, format_kwarg=None).get_serializer())
 
 
 def test_what_one_instance_does_to_its_fields_no_other_sees():
