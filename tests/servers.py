@@ -70,7 +70,7 @@ class Server:
     """
 
     stop_signal = signal.SIGTERM
-    start_seconds = 30.0
+    start_seconds = 60.0
     stop_seconds = 10.0
     #: The account that the process runs under, and its working directory: None for our own.
     account: pwd.struct_passwd | None = None
