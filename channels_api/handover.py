@@ -32,7 +32,8 @@ class Begun(NamedTuple):
 def task_in(result: Any) -> Any:
     """The Celery result that a handler returned, by itself or with a status; else None."""
     module = sys.modules.get("celery.result")
-    if module is None:
+    # Another thread may be just importing it: then nobody can have a result yet.
+    if module is None or not hasattr(module, "GroupResult"):
         return None
     if isinstance(result, tuple) and len(result) == 2:
         result = result[0]
@@ -66,8 +67,11 @@ def has_celery_app() -> bool:
     To ask for it earlier would make another one in its place.
     """
     module = sys.modules.get("celery._state")
+    # Another thread may be just importing it.
+    if module is None or not hasattr(module, "get_current_app"):
+        return False
     # Its own name for it: `current_app` is what makes one.
-    return module is not None and (module.default_app or module._tls.current_app) is not None  # noqa: SLF001
+    return (module.default_app or module._tls.current_app) is not None  # noqa: SLF001
 
 
 def connect_celery() -> None:
