@@ -421,6 +421,16 @@ async def test_what_was_lost_until_all_groups_were_joined_again_is_looked_for(la
 
 
 @clockless
+async def test_what_another_listener_may_have_had_in_its_hand_is_looked_for(layer):
+    ear, other = await Ear().join_all("a"), await Ear().join_all("ab")
+    await other.leave("a")
+    assert ear.looks == []
+    await other.leave("b")
+    assert (ear.looks, other.looks) == ([{"a"}], [])
+    await ear.leave_all()
+
+
+@clockless
 async def test_what_was_lost_in_an_outage_is_looked_for(layer):
     ear = await Ear().join_all("ab")
     layer.mode = "fails"

@@ -92,7 +92,8 @@ class Ear(Listener):
     def __init__(self) -> None:
         self.heard: list[dict] = []
         self.number = 0
-        super().__init__(self.heard.append, lambda: None)
+        self.looked = asyncio.Event()
+        super().__init__(self.heard.append, self.looked.set)
 
     async def hears(self, *groups: str, within: float = SOON) -> None:
         """Ring until each group is heard; after that, not a single ring is missed."""
@@ -267,6 +268,34 @@ async def test_consumers_of_the_project_and_listeners_keep_nobody_waiting(kind, 
     # As a consumer that has come to its end; the layer that publishes unsubscribes its channel.
     reading.cancel()
     await asyncio.wait([reading])
+    await ear.ends(server)
+
+
+@pytest.mark.parametrize("kind", ["core"], indirect=True)
+async def test_what_is_lost_with_the_end_of_a_listener_is_looked_for(kind, server, monkeypatch):
+    """channels_redis.core reads for all of a process by one, and loses what that one has got."""
+    connection, reads, taken = get_channel_layer().connection(0), asyncio.Event(), asyncio.Event()
+    read = connection.bzpopmin
+
+    async def take(*args, **kwargs):
+        reads.set()
+        if found := await read(*args, **kwargs):
+            taken.set()
+            await asyncio.sleep(60)
+        return found
+
+    reader, ear = Ear(), Ear()
+    monkeypatch.setattr(connection, "bzpopmin", take)
+    await reader.join("a")
+    await reads.wait()
+    monkeypatch.setattr(connection, "bzpopmin", read)
+    await ear.join("b")
+    sender.send([sender.Message("b", {"type": "test.ring"})])
+    await taken.wait()
+    assert not ear.looked.is_set()
+    await reader.leave("a")
+    assert (ear.heard, ear.looked.is_set()) == ([], True)
+    await ear.hears("b")
     await ear.ends(server)
 
 

@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ..logs import log_sometimes
 from ..settings import settings
@@ -28,6 +29,9 @@ LEAVE_TIMEOUT = 60.0
 # The type of the messages that a listener sends to a group of its own to hear whether it is in it.
 PROBE = "channels_api.probe"
 
+# Those that have a channel, and their event loops.
+_listening: WeakKeyDictionary[Listener, asyncio.AbstractEventLoop] = WeakKeyDictionary()
+
 
 class Listener:
     """Keeps the memberships equal to the groups that are wanted and passes on what is heard.
@@ -36,7 +40,8 @@ class Listener:
     is tried again, with growing pauses. What a layer forgets without a word (a Redis that was
     flushed, or restarted while its client tried again) is found within a heartbeat and
     PROBE_TIMEOUT. `hear` is given each message. `look` is called when a group has been joined later
-    than `join` returned, or again: what was sent to it before was not heard. Neither must raise.
+    than `join` returned, or again, and when another listener has stopped: what was sent before may
+    not have been heard. Neither must raise.
     """
 
     def __init__(self, hear: Callable[[dict[str, Any]], None], look: Callable[[], None]) -> None:
@@ -144,6 +149,7 @@ class Listener:
         # process, so that the project's own consumers and we would keep each other waiting.
         self._channel = channel = await asyncio.wait_for(self._layer.new_channel(), TIMEOUT)
         self._unsure.update(dict.fromkeys([*self._joined, *self._wanted]))
+        _listening[self] = asyncio.get_running_loop()
         self._tasks = [spawn(self._listen(channel)), spawn(self._look_after(channel))]
 
     async def _settle_one(self, group: str) -> None:
@@ -209,6 +215,10 @@ class Listener:
                 task.cancel()
             if tasks:
                 _, tasks = await asyncio.wait(tasks, timeout=CANCEL_TIMEOUT)
+        # channels_redis reads for all channels of a process by whoever waits on one of them, and
+        # what that one has in its hand when it is cancelled is lost, whosever it is.
+        if _listening.pop(self, None) is not None:
+            _let_others_look()
 
     async def _listen(self, channel: str) -> None:
         layer, loop = self._layer, asyncio.get_running_loop()
@@ -292,6 +302,12 @@ class Listener:
     def _first_joined(self) -> str | None:
         """The group that has been joined for longest."""
         return next(iter(self._joined), None)
+
+
+def _let_others_look() -> None:
+    loop = asyncio.get_running_loop()
+    for other in [each for each, its_loop in list(_listening.items()) if its_loop is loop]:
+        other._look()  # noqa: SLF001
 
 
 async def _take_a_break(pause: float) -> float:
