@@ -93,6 +93,11 @@ class Event:
         """The frame's text, with the four keys of a classic event."""
         return self._head + "}}"
 
+    @cached_property
+    def size(self) -> int:
+        """The bytes of `text`, counted once for everybody."""
+        return byte_length(self.text)
+
     def parts_with(self, keys: str) -> tuple[str, ...]:
         """The frame's text with further keys of the payload, which are encoded already.
 

@@ -208,8 +208,10 @@ class Inbox:
         self.given_up = False
         self.events: list[dict[str, Any]] = []
 
-    def push(self, *parts: str) -> None:
-        frame = json.loads("".join(parts))
+    def push(self, *parts: str, size: int | None = None) -> None:
+        text = "".join(parts)
+        assert size in (None, len(text.encode()))
+        frame = json.loads(text)
         assert frame["stream"] == "rows"
         self.events.append(frame["payload"])
 

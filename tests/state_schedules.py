@@ -71,7 +71,7 @@ class Client:
 
     # the sink of its socket
 
-    def push(self, *parts: str) -> None:
+    def push(self, *parts: str, size: int | None = None) -> None:
         self.frames.append(json.loads("".join(parts))["payload"])
 
     def too_slow(self) -> None:

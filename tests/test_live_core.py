@@ -744,7 +744,7 @@ async def test_a_client_that_fills_up_again_loses_nothing(make_world, monkeypatc
     await settle()
     push = inbox.push
 
-    def push_three(text: str) -> None:
+    def push_three(text: str, size: int) -> None:
         push(text)
         inbox.has_room = len(inbox.events) % 3 != 0
 

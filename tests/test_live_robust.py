@@ -285,7 +285,7 @@ async def test_others_have_their_turn_while_many_are_told(make_world, monkeypatc
     seen: list[int] = []
     for _ in range(6):
         _, inbox = await world.subscribe(TableReader(world.table))
-        inbox.push = lambda *parts: seen.append(turns[0])
+        inbox.push = lambda *parts, size: seen.append(turns[0])
 
     async def take_turns() -> None:
         while len(seen) < 6:
@@ -296,6 +296,22 @@ async def test_others_have_their_turn_while_many_are_told(make_world, monkeypatc
     await take_turns()
     first = seen[0]
     assert [turn - first for turn in seen] == [0, 0, 1, 1, 2, 2]
+
+
+@clockless
+async def test_the_bytes_of_an_event_are_those_of_its_text(make_world):
+    """The inbox compares them. Here neither the row nor what is around it is ASCII."""
+    world = make_world()
+    classic, stateful = Inbox(), Inbox()
+    key: Any = "ключ"
+    (await Subscriptions(classic).add(TableReader(world.table), "*", None)).open()
+    found, _ = await Subscriptions(stateful).add_stateful(
+        TableReader(world.table), State(), None, "é"
+    )
+    found.open()
+    world.commit(key, Row())
+    await settle()
+    assert (classic.told(), stateful.told()) == ([("create", key)], [("create", key)])
 
 
 class CountedKey(int):
@@ -389,7 +405,7 @@ async def test_what_many_sockets_wait_for_is_held_once(make_world, settings, kin
     else:
         world.commit(1, Row(10**200))
     await settle()
-    waiting = [parts for writer in writers for parts in writer._queue]  # noqa: SLF001
+    waiting = [parts for writer in writers for parts, _ in writer._queue]  # noqa: SLF001
     assert len(waiting) == 10
     assert len({id(max(parts, key=len)) for parts in waiting}) == 1
     # And what differs is little.
@@ -591,7 +607,7 @@ async def test_a_subscriber_that_can_not_be_told_does_not_cost_the_others(make_w
     world = make_world()
     inboxes = [(await world.subscribe(TableReader(world.table)))[1] for _ in range(3)]
 
-    def fail(*parts: str) -> None:
+    def fail(*parts: str, size: int) -> None:
         raise ValueError("anything")
 
     inboxes[1].push = fail

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from ..protocol import Event, Reset, encode
+from ..protocol import Event, Reset, byte_length, encode
 from .log import Position
 from .operations import DELETE, merge
 from .reader import Reader
@@ -28,8 +28,8 @@ class Sink(Protocol):
     def has_room(self) -> bool:
         """Whether the client keeps up, so that an event may be queued for it."""
 
-    def push(self, *parts: str) -> None:
-        """Queue an encoded frame, which may be in parts."""
+    def push(self, *parts: str, size: int | None = None) -> None:
+        """Queue an encoded frame, which may be in parts, of so many bytes if that is known."""
 
     def too_slow(self) -> None:
         """Give the client up."""
@@ -140,7 +140,7 @@ class Subscription:
             self._remember(event.pk, event.action)
 
     def _send(self, event: Event) -> None:
-        self._sink.push(event.text)
+        self._sink.push(event.text, size=event.size)
 
     def _remember(self, pk: int | str, action: str) -> None:
         self._pending[pk] = merge(self._pending.get(pk), action)
@@ -198,7 +198,7 @@ class StatefulSubscription(Subscription):
         self.lose(TOO_MANY)
 
     def _tell_of_the_end(self, pks: Collection[int | str]) -> None:
-        self._push(Reset(self.reader.stream, FORBIDDEN, "[]"))
+        self._push_reset(Reset(self.reader.stream, FORBIDDEN, "[]"))
 
     def begin_reset(self) -> None:
         """Its snapshot is about to be read."""
@@ -217,7 +217,7 @@ class StatefulSubscription(Subscription):
         if snapshot.text is None:
             reason = TOO_MANY
         self.position = snapshot.position
-        self._push(Reset(self.reader.stream, reason, snapshot.text or "null"))
+        self._push_reset(Reset(self.reader.stream, reason, snapshot.text or "null"))
         if snapshot.text is None:
             self.on_end()
 
@@ -254,10 +254,14 @@ class StatefulSubscription(Subscription):
             self.audience.resets.add(self)
 
     def _send(self, event: Event) -> None:
-        self._push(event)
+        keys = self._next_keys()
+        size = event.size + byte_length(keys) + len(",")
+        self._sink.push(*event.parts_with(keys), size=size)
 
-    def _push(self, frame: Event | Reset) -> None:
+    def _push_reset(self, reset: Reset) -> None:
+        self._sink.push(*reset.parts_with(self._next_keys()))
+
+    def _next_keys(self) -> str:
         self._n += 1
         epoch, seq = self.position
-        keys = f'{self._names},"epoch":"{epoch}","seq":{seq},"n":{self._n}'
-        self._sink.push(*frame.parts_with(keys))
+        return f'{self._names},"epoch":"{epoch}","seq":{seq},"n":{self._n}'
