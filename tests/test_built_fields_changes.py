@@ -1,5 +1,6 @@
 """Copied fields are what DRF would build now: of this instance, class, model, language, setting."""
 
+import struct
 import threading
 
 import pytest
@@ -166,12 +167,31 @@ def test_settings(name):
         assert copied.url_field_name == built.url_field_name
 
 
-def test_translations_that_are_switched_off():
-    cls = of(User, "username")
+def write_catalogue(path, texts):
+    """A catalogue of gettext's, in its binary form."""
+    ids, texts = zip(*sorted({"": "Content-Type: text/plain; charset=utf-8\n", **texts}.items()),
+                     strict=True)  # fmt: skip
+    table, data = b"", b""
+    start = 28 + 16 * len(ids)
+    for text in (*ids, *texts):
+        table += struct.pack("<2I", len(text.encode()), start + len(data))
+        data += text.encode() + b"\0"
+    head = struct.pack("<7I", 0x950412DE, 0, len(ids), 28, 28 + 8 * len(ids), 0, 0)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(head + table + data)
+
+
+def test_translations_that_are_others(tmp_path):
+    cls, text = of(User, "username"), "A user with that username already exists."
+    write_catalogue(tmp_path / "de/LC_MESSAGES/django.mo", {text: "Vergeben."})
     with override("de"):
-        assert_same(warmed(cls), cls())
-        with override_settings(USE_I18N=False):
-            assert_same(warmed(cls), cls())
+        _ = warmed(cls).fields
+    with override_settings(LOCALE_PATHS=[tmp_path]), override("de"):
+        copied = warmed(cls)
+        assert_same(copied, cls())
+        assert "Vergeben." in [
+            getattr(each, "message", "") for each in copied["username"].validators
+        ]
 
 
 class Deciding(serializers.ModelSerializer):
@@ -198,7 +218,20 @@ class MetaChanging(serializers.ModelSerializer):
         model = Question
 
 
-@pytest.mark.parametrize("cls", [Deciding, MetaChanging])
+class OwnGetFields(serializers.ModelSerializer):
+    """Has a method of its own, for each instance."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        names = self.context["names"]
+        self.get_fields = lambda: {name: serializers.JSONField() for name in names}
+
+    class Meta:
+        model = Question
+        fields = ()
+
+
+@pytest.mark.parametrize("cls", [Deciding, MetaChanging, OwnGetFields])
 def test_fields_of_a_context(cls):
     for names in (["id"], ["votes"], ["id", "votes"]) * 60:
         serializer = warmed(cls, context={"names": names})
