@@ -197,9 +197,11 @@ EXTRA = {
     "votes": {"write_only": True, "min_value": 0},
 }
 
+DEEP = of(Every, depth=1)
+
 COPIED = [
     of(Every), of(Every, bases=(serializers.HyperlinkedModelSerializer,), exclude=["by_name"],
-       fields=None), of(Every, depth=1), of(Together), of(Together, "one", "title"), Declared,
+       fields=None), DEEP, of(Together), of(Together, "one", "title"), Declared,
     of(Together, validators=[]), of(Question), of(Question, extra_kwargs=EXTRA),
     of(Question, read_only_fields=["votes"]), of(Document), of(Node, "id", "name", "code", "below"),
     of(User), of(Permission), of(ContentType), Nesting,

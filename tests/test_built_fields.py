@@ -3,7 +3,7 @@
 import pytest
 
 from tests.built_fields_helpers import assert_alike, fields_of, is_copied, reached, warmed
-from tests.built_fields_zoo import BUILT, COPIED
+from tests.built_fields_zoo import BUILT, COPIED, DEEP, Nesting
 
 __all__ = ["is_copied"]  # a fixture
 
@@ -28,6 +28,15 @@ class TestCopied:
         builds = cls(), cls()
         own = reached(builds[0].fields).keys() & reached(builds[1].fields).keys()
         assert shared == own
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"), [(Nesting, "nested"), (Nesting, "several"), (DEEP, "other")]
+)
+def test_those_of_a_nested_serializer_are_copied_as_well(cls, name, is_copied):
+    for _ in range(3):
+        _ = fields_of(warmed(cls).fields[name])
+    assert is_copied(warmed(cls).fields[name])
 
 
 @pytest.mark.parametrize("cls", BUILT, ids=lambda cls: cls.__name__)

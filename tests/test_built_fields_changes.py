@@ -70,7 +70,8 @@ def test_what_is_set_on_an_instance(name, value, is_copied):
     lambda cls: cls._declared_fields["kinds"]._kwargs["child"]._args[0].append("b"),  # noqa: SLF001
     lambda cls: setattr(cls, "get_fields", lambda self: {"a": serializers.CharField()}),
     lambda cls: setattr(cls, "serializer_field_mapping", {}),
-    lambda cls: cls.serializer_field_mapping.popitem(),
+    lambda cls: cls.serializer_field_mapping.update(
+        {serializers.models.IntegerField: serializers.JSONField}),
     lambda cls: setattr(cls.__bases__[0], "serializer_choice_field", serializers.CharField),
 ])  # fmt: skip
 def test_what_changes_in_a_class(change):
