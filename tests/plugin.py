@@ -107,6 +107,7 @@ ONCE = {
     "test_readme.py": "embedded",
     "test_differential.py": "embedded",
     "test_policies_classes.py": "embedded",
+    "test_benchmarks.py": "embedded",
     "test_each_rule_is_needed": "embedded",
 }
 #: Pages and Node: a part of its own, for it needs programs and packages that nothing else does.

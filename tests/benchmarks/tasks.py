@@ -166,8 +166,8 @@ def print_report(measured: Measured) -> None:
     )
 
 
-def main(seconds: float) -> None:
-    """Warm up, measure, print."""
+def measure(seconds: float) -> Measured:
+    """Warm up, and measure; no round begins after so many seconds."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     measured = Measured()
     with prefork() as parts, embedded() as alone:
@@ -176,8 +176,8 @@ def main(seconds: float) -> None:
         end = time.monotonic() + seconds
         while not measured.delays or time.monotonic() < end:
             measure_round(parts, alone, measured)
-    print_report(measured)
+    return measured
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)
+    print_report(measure(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS))
