@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import picows
+import websockets
 
 from tests.benchmarks.frames import Http, Message
 from tests.benchmarks.peers import PEERS, Peer
@@ -101,14 +102,54 @@ class HttpConnection(asyncio.Protocol):
         self.transport.abort()
 
 
-Connection = WebSocket | HttpConnection
+class DeflateSocket:
+    """One socket whose frames are compressed, which picows can't; it costs more than the others."""
+
+    def __init__(self, peer: Peer, socket: websockets.ClientConnection) -> None:
+        self.frames = peer.frames
+        self.on_message: Callable[[Any, Message], None] = ignore
+        self.closed = False
+        self._socket = socket
+        self._tasks = {asyncio.create_task(self._read())}
+
+    @classmethod
+    async def open(cls, peer: Peer, port: int) -> "DeflateSocket":
+        url = f"ws://127.0.0.1:{port}/"
+        return cls(peer, await websockets.connect(url, proxy=None, compression="deflate"))
+
+    def send(self, request_id: int, action: str, **rest: Any) -> None:
+        self._send(self.frames.request(request_id, action, **rest))
+
+    def subscribe(self) -> None:
+        self._send(self.frames.subscribe())
+
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._socket.transport.abort()
+
+    def _send(self, frame: bytes) -> None:
+        self._tasks.add(asyncio.create_task(self._socket.send(frame, text=True)))
+
+    async def _read(self) -> None:
+        async for text in self._socket:
+            self.on_message(self, self.frames.parse(text))
+        self.closed = True
 
 
 async def open_many(
-    name: str, port: int, count: int, *, path: str = "", sessions: Sequence[str] = ()
+    name: str,
+    port: int,
+    count: int,
+    *,
+    path: str = "",
+    sessions: Sequence[str] = (),
+    deflate: bool = False,
 ) -> list[Any]:
-    """So many connections to a peer; the sessions take turns."""
+    """So many connections to a peer; the sessions take turns. `deflate`: as browsers ask for it."""
     peer = PEERS[name]
+    if deflate:
+        return [await DeflateSocket.open(peer, port) for _ in range(count)]
     if isinstance(peer.frames, Http):
         return [await HttpConnection.open(peer, port) for _ in range(count)]
     opened: list[Any] = []

@@ -85,13 +85,16 @@ async def fan_out(
     events: int,
     path: str = "",
     sessions: Sequence[str] = (),
+    deflate: bool = False,
 ) -> dict[str, float]:
     """So many writes, each when the one before was told to all.
 
     Events per second count the writing as well. Reads per event are the queries of the server,
     without those that the same write makes where nobody is subscribed.
     """
-    opened = await open_many(peer, port, subscribers + 1, path=path, sessions=sessions)
+    opened = await open_many(
+        peer, port, subscribers + 1, path=path, sessions=sessions, deflate=deflate
+    )
     try:
         return await _measure(FanOut(opened[1:], opened[0]), events, port)
     finally:
@@ -121,4 +124,5 @@ async def _measure(fan: FanOut, events: int, port: int) -> dict[str, float]:
         "to last p99 ms": percentile(to_last, 99),
         "reads per event": queries / fan.writes - alone,
         "lost": fan.lost,
+        "told": fan.delivered,
     }

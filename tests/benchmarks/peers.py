@@ -4,7 +4,7 @@ import json
 import os
 import resource
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from urllib.request import urlopen
 
@@ -58,12 +58,19 @@ def on_core(core: int) -> Iterator[None]:
 
 
 class PeerServer(AppServer):
-    """A peer under uvicorn or daphne, alone on its core."""
+    """A peer under uvicorn or daphne, alone on its core if it is pinned."""
 
     def __init__(
-        self, name: str, kind: str, env: Mapping[str, str], *, arguments: Sequence[str] = ()
+        self,
+        name: str,
+        kind: str,
+        env: Mapping[str, str],
+        *,
+        arguments: Sequence[str] = (),
+        pinned: bool = True,
     ) -> None:
         self.name = name
+        self.pinned = pinned
         own = {"DJANGO_SETTINGS_MODULE": "tests.benchmarks.project.settings", "BENCH_PEER": name}
         application = f"tests.benchmarks.project.{PEERS[name].module}:application"
         super().__init__(
@@ -74,7 +81,7 @@ class PeerServer(AppServer):
         )
 
     def start(self) -> None:
-        with on_core(SERVER_CORE):
+        with on_core(SERVER_CORE) if self.pinned else nullcontext():
             super().start()
 
 

@@ -24,16 +24,25 @@ class Site:
     env: dict[str, str]
     sessions: list[str]
 
-    def server(self, peer: str, **env: str) -> PeerServer:
-        """A server that is not started yet."""
-        return PeerServer(peer, self.kind, {**self.env, **env})
+    def server(self, peer: str, *arguments: str, pinned: bool = True, **env: str) -> PeerServer:
+        """A server that is not started yet; the arguments are uvicorn's or daphne's."""
+        return PeerServer(peer, self.kind, {**self.env, **env}, arguments=arguments, pinned=pinned)
 
 
 @contextmanager
 def make_site(
-    kind: str = "uvicorn", database: str = "sqlite", layer: str = "memory", *, rows: int = ROWS
+    kind: str = "uvicorn",
+    database: str = "sqlite",
+    layer: str = "memory",
+    *,
+    rows: int = ROWS,
+    users: int = USERS,
+    notes: int = 1,
 ) -> Iterator[Site]:
-    """`uvicorn` or `daphne`; `sqlite` or `postgres`; `memory`, `redis` or `pubsub`."""
+    """`uvicorn` or `daphne`; `sqlite` or `postgres`; `memory`, `redis` or `pubsub`.
+
+    There are so many questions, users, and notes of each user alone.
+    """
     with ExitStack() as parts, on_core(OTHER_CORE):
         directory = parts.enter_context(tempfile.TemporaryDirectory())
         env = {"BENCH_DIRECTORY": directory, "BENCH_DB": database, "BENCH_LAYER": layer}
@@ -46,12 +55,12 @@ def make_site(
                 "BENCH_DB_PORT": str(postgres.port),
                 "BENCH_DB_USER": postgres.user,
             }
-        yield Site(kind, env, fill(env, rows))
+        yield Site(kind, env, fill(env, rows, users, notes))
 
 
-def fill(env: dict[str, str], rows: int) -> list[str]:
-    """The database of this environment, with so many questions; the session keys of its users."""
-    command = [sys.executable, "-m", "tests.benchmarks.project.prepare", str(rows), str(USERS)]
+def fill(env: dict[str, str], *counts: int) -> list[str]:
+    """Fill the database of this environment; the session keys of its users."""
+    command = [sys.executable, "-m", "tests.benchmarks.project.prepare", *map(str, counts)]
     settings = {"DJANGO_SETTINGS_MODULE": "tests.benchmarks.project.settings"}
     done = subprocess.run(
         command,
