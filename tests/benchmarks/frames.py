@@ -88,7 +88,7 @@ class Http:
         length = int(headers["content-length"])
         if len(rest) < length:
             return None
-        message = Message(
-            False, request_id, int(status.split()[1]) < 400, json.loads(rest[:length])
-        )
+        # A page that tells of an error is no JSON.
+        ok = int(status.split()[1]) < 400
+        message = Message(False, request_id, ok, json.loads(rest[:length]) if ok else None)
         return message, len(head) + len(end) + length

@@ -6,6 +6,7 @@ With `--rst` the tables go into a document.
 
 import argparse
 import json
+import math
 import random
 import statistics
 import sys
@@ -15,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.benchmarks import targets
-from tests.benchmarks.figures import Case, Figures, middle
+from tests.benchmarks.figures import Case, Figures, middle, short
 from tests.benchmarks.generator import LoadError, LoadGenerator
 from tests.benchmarks.measures import print_table, resident_bytes
 from tests.benchmarks.measuring import Bench
@@ -31,6 +32,7 @@ PICTURE = ROOT / "docs" / "images" / "growth.svg"
 MOST_USERS = 1000
 MOST_ROWS = 10_000
 SUBSCRIBERS = 1000
+MILLION = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,13 @@ class Growth:
 
 
 def sockets(bench: Bench, peer: str, count: int, case: Callable[[str], Case]) -> None:
-    """One request in flight on each; then all are subscribed, and one row is written."""
+    """Idle and subscribed, with a request in flight on each, and told of a row that is written."""
     with bench.serving(peer) as (server,):
         bench.run("hold", server, sockets=20)
+        bench.run("subscribe", server)
         before = resident_bytes(server.pid)
         bench.run("hold", server, sockets=count)
+        bench.run("subscribe", server)
         grown = (resident_bytes(server.pid) - before) / 2**20
         bench.run("release", server)
         # Time for each socket to be answered at least once before, and while it counts.
@@ -102,11 +106,12 @@ def visible(bench: Bench, peer: str, count: int, case: Callable[[str], Case]) ->
 
 
 ROWS_PER_SECOND = "rows/s"
+MEBIBYTES = "MiB subscribed"
 SOCKETS = Growth(
     "sockets",
     (10, 100, 1000, 5000),
     sockets,
-    (targets.RPS, targets.EVENTS, targets.LAST_P50, "MiB"),
+    (targets.RPS, targets.EVENTS, targets.LAST_P50, MEBIBYTES),
     ("ours", "floor"),
 )
 AUDIENCES = Growth(
@@ -164,6 +169,24 @@ def rows_of(growth: Growth, figures: Figures) -> list[Row]:
     return rows
 
 
+def million_rows(figures: Figures) -> list[Row]:
+    """What a million sockets take, worked out from what one process was seen to do."""
+
+    def ours(count: int, unit: str) -> float:
+        values = figures.of(SOCKETS.case(count, unit), "ours")
+        return statistics.median(values) if values else math.nan
+
+    most = SOCKETS.steps[-1]
+    memory = ours(most, MEBIBYTES) / most * MILLION / 1024
+    events, requests = ours(1000, targets.EVENTS), ours(1000, targets.RPS)
+    return [
+        ("a million sockets, from figures of one process", "need"),
+        ("each with a subscription: memory", f"{short(memory)} GiB"),
+        ("one change a second that all see", f"{short(MILLION / events)} processes"),
+        ("one request a minute of each", f"{short(MILLION / 60 / requests)} processes"),
+    ]
+
+
 def curves_of(growth: Growth, figures: Figures) -> dict[str, dict[int, float]]:
     """The medians of each unit and peer at each step."""
     curves: dict[str, dict[int, float]] = {}
@@ -188,7 +211,7 @@ def main() -> None:
     options = parser.parse_args()
     allow_sockets()
     figures = measure(options.rounds)
-    tables = [rows_of(growth, figures) for growth in GROWTHS]
+    tables = [*(rows_of(growth, figures) for growth in GROWTHS), million_rows(figures)]
     for table in tables:
         print_table(table)
         sys.stdout.write("\n")

@@ -102,7 +102,7 @@ KNOBS = [
         for database in ("sqlite", "postgres")
         for age in (0, 600)
     ),
-    connections("postgres", "psycopg's pool", BENCH_CONN_MAX_AGE="0", BENCH_POOL="1"),
+    connections("postgres", "psycopg's pool", BENCH_POOL="1"),
     Knob("uvicorn", sockets),
     Knob("daphne", sockets, server="daphne"),
     *(

@@ -48,6 +48,8 @@ class ClosedLoop:
             await asyncio.wait_for(self.idle.wait(), warmup + seconds + LIMIT)
         except asyncio.TimeoutError:
             self.refused += len(self.sent)
+        if self.number == len(self.sent):
+            raise RuntimeError("Nothing was answered")
         milliseconds = [1000 * each for each in self.seconds] or [float("nan")]
         return {
             "per second": len(self.seconds) / seconds,

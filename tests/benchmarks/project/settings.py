@@ -5,7 +5,7 @@ BENCH_DB              `sqlite` or `postgres`; the latter with BENCH_DB_HOST, _PO
 BENCH_LAYER           `memory`, `redis` or `pubsub`; the latter two with BENCH_REDIS_URL
 BENCH_PEER            the name of the server: its prefix in Redis, and whether it has this library
 BENCH_CONN_MAX_AGE    seconds, 600 unless it is said
-BENCH_POOL            `1`: psycopg's pool, in place of connections that persist
+BENCH_POOL            `1`: on PostgreSQL psycopg's pool, in place of connections that persist
 BENCH_CHANNELS_API    JSON, beside FRAME_RATE
 """
 
@@ -54,6 +54,10 @@ def sqlite() -> dict:
     }
 
 
+# What Django's manual says for ASGI.
+POOL = {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": {"min_size": 2, "max_size": 8}}}
+
+
 def postgres() -> dict:
     pooled = os.environ.get("BENCH_POOL") == "1"
     return {
@@ -62,13 +66,13 @@ def postgres() -> dict:
         "HOST": os.environ["BENCH_DB_HOST"],
         "PORT": os.environ["BENCH_DB_PORT"],
         "USER": os.environ["BENCH_DB_USER"],
-        "OPTIONS": {"pool": {"min_size": 2, "max_size": 8}} if pooled else {},
+        **(POOL if pooled else {}),
     }
 
 
 make_database = {"sqlite": sqlite, "postgres": postgres}[os.environ.get("BENCH_DB", "sqlite")]
 AGE = int(os.environ.get("BENCH_CONN_MAX_AGE", "600"))
-DATABASES = {"default": {**make_database(), "CONN_MAX_AGE": AGE}}
+DATABASES = {"default": {"CONN_MAX_AGE": AGE, **make_database()}}
 
 LAYERS = {
     "memory": "channels.layers.InMemoryChannelLayer",
