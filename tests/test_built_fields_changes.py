@@ -6,10 +6,12 @@ import threading
 import pytest
 from django.contrib.auth.models import User
 from django.core.validators import MaxLengthValidator
+from django.db import models
 from django.test import override_settings
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy, override
 from rest_framework import serializers
+from rest_framework.settings import api_settings
 from rest_framework.viewsets import ModelViewSet
 
 from channels_api.bindings import ResourceBinding
@@ -67,11 +69,11 @@ def test_what_is_set_on_an_instance(name, value, is_copied):
     lambda cls: setattr(cls, "Meta", of(Question, "id", "kind").Meta),
     lambda cls: cls._declared_fields.update(kind=serializers.CharField()),
     lambda cls: cls._declared_fields["kind"]._kwargs["choices"].append("b"),  # noqa: SLF001
-    lambda cls: cls._declared_fields["kinds"]._kwargs["child"]._args[0].append("b"),  # noqa: SLF001
+    lambda cls: cls._declared_fields["kinds"]._kwargs["child"]._kwargs["choices"].append("b"),  # noqa: SLF001
     lambda cls: setattr(cls, "get_fields", lambda self: {"a": serializers.CharField()}),
     lambda cls: setattr(cls, "serializer_field_mapping", {}),
     lambda cls: cls.serializer_field_mapping.update(
-        {serializers.models.IntegerField: serializers.JSONField}),
+        {models.IntegerField: serializers.JSONField}),
     lambda cls: setattr(cls.__bases__[0], "serializer_choice_field", serializers.CharField),
 ])  # fmt: skip
 def test_what_changes_in_a_class(change):
@@ -79,7 +81,7 @@ def test_what_changes_in_a_class(change):
         serializer_field_mapping = dict(serializers.ModelSerializer.serializer_field_mapping)
 
     def child():
-        return serializers.ListField(child=serializers.ChoiceField(["a"]))
+        return serializers.ListField(child=serializers.ChoiceField(choices=["a"]))
 
     cls = of(
         Question, "votes", "published", "kind", "kinds",
@@ -123,21 +125,47 @@ def test_a_constraint_that_is_added(monkeypatch):
     assert_same(copied, cls())
 
 
+def test_a_condition_that_is_added():
+    cls = of(Together, "two", "title")
+    copied = warmed(cls)
+    constraint = models.UniqueConstraint(fields=["title"], name="added")
+    Together._meta.constraints.append(constraint)
+    try:
+        assert_same(copied, cls())
+    finally:
+        Together._meta.constraints.remove(constraint)
+
+
+def test_a_setting_that_is_set_in_place(monkeypatch):
+    cls = of(Question, "owner")
+    copied = warmed(cls)
+    monkeypatch.setattr(api_settings, "HTML_SELECT_CUTOFF", 5)
+    assert_same(copied, cls())
+
+
 def test_a_field_and_a_manager_that_are_added():
     cls = of(Other)
     copied = warmed(cls)
-    Other.add_to_class("further", serializers.models.IntegerField(default=1))
+    Other.add_to_class("further", models.IntegerField(default=1))
     assert "further" in copied.fields
     assert "further" in warmed(cls).fields
     copied = warmed(cls)
-    manager = serializers.models.Manager()
+    manager = models.Manager()
     manager.creation_counter = -1
     Other.add_to_class("first", manager)
     (validator,) = [each for each in copied["name"].validators if hasattr(each, "queryset")]
     assert validator.queryset is Other._default_manager  # noqa: SLF001
 
 
-@pytest.mark.parametrize("cls", [of(User, "username"), of(Every, "slug", "char")])
+@pytest.mark.parametrize(
+    "cls",
+    [
+        of(User, "username"),
+        of(User, "first_name"),
+        of(Every, "slug"),
+        of(Together, "condition"),
+    ],
+)
 def test_each_language_has_its_text(cls):
     for language in ("en", "de", "fr", "en", "de", "pl"):
         with override(language):
