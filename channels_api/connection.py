@@ -78,8 +78,8 @@ class Connection:
         self._ending = False
         now = self._loop.time()
         self._bucket = TokenBucket(settings.FRAME_RATE, settings.FRAME_BURST, now)
-        self._bad, self._large = Strikes(BAD_FRAMES), Strikes(LARGE_FRAMES)
-        self._refused = Strikes(REFUSED_FRAMES)
+        # Of each kind of fault, by what the socket is closed with; most sockets have none.
+        self._strikes: dict[CloseCode, Strikes] = {}
         self._unread_refusals = 0
 
     def start_pings(self) -> None:
@@ -96,13 +96,13 @@ class Connection:
         wait = self._bucket.take(self._loop.time())
         if wait:
             message = f"Too many frames. Expected available in {math.ceil(wait)} seconds."
-            self._refuse(FrameError(message, 429), self._refused, CloseCode.FLOOD)
+            self._refuse(FrameError(message, 429), REFUSED_FRAMES, CloseCode.FLOOD)
         elif text is None:
             fault = FrameError("Binary frames are not taken: send JSON as text.")
-            self._refuse(fault, self._bad, CloseCode.PROTOCOL_ABUSE)
+            self._refuse(fault, BAD_FRAMES, CloseCode.PROTOCOL_ABUSE)
         elif byte_length(text) > settings.MAX_FRAME_BYTES:
             message = f"The frame is too large: {settings.MAX_FRAME_BYTES} bytes are allowed."
-            self._refuse(FrameError(message, 413), self._large, CloseCode.TOO_BIG_TOO_OFTEN)
+            self._refuse(FrameError(message, 413), LARGE_FRAMES, CloseCode.TOO_BIG_TOO_OFTEN)
         else:
             self._receive_text(text)
 
@@ -129,7 +129,7 @@ class Connection:
         try:
             frame = parse(text, max_depth=settings.MAX_DEPTH)
         except FrameError as fault:
-            self._refuse(fault, self._bad, CloseCode.PROTOCOL_ABUSE)
+            self._refuse(fault, BAD_FRAMES, CloseCode.PROTOCOL_ABUSE)
             return
         if frame.stream not in self._streams:
             self._answer(frame, FrameError(f"There is no stream {frame.stream!r}.", 404))
@@ -142,8 +142,9 @@ class Connection:
             lane = self._lanes.get(frame.stream) or self._add_lane(frame.stream, binding_class)
         self._queue(frame, lane)
 
-    def _refuse(self, fault: FrameError, strikes: Strikes, code: CloseCode) -> None:
+    def _refuse(self, fault: FrameError, limit: int, code: CloseCode) -> None:
         """Answer what is no request, and close the socket that sends too much of it."""
+        strikes = self._strikes.setdefault(code, Strikes(limit))
         self._push_refusal(
             Reply(fault.stream, fault.action, fault.status, None, [fault.message], fault.request_id)
         )
