@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from .exceptions import Overloaded
 from .locks import new_lock
+from .logs import logger
 
 # Seconds that a result may wait in a thread that has more to do, so that many wake the event loop
 # once: each time that it wakes, it and the threads take the interpreter from one another.
@@ -81,7 +82,10 @@ class Outbox:
     def _empty(self) -> None:
         while self._ready:
             callback, args = self._ready.popleft()
-            callback(*args)
+            try:
+                callback(*args)
+            except Exception:  # what others wait for comes after it
+                logger.exception("The outcome of work in a thread could not be taken")
 
 
 class _Item(NamedTuple):

@@ -181,15 +181,18 @@ class Turn:
     ) -> None:
         if is_last:
             self._stop_timer()
-        if isinstance(answer, Exception):
-            self._host.take_fault(frame, answer)
-        elif isinstance(answer, str):
-            self._host.take_reply(cast("ResourceBindingBase", binding), answer)
-        else:
+        if isinstance(answer, Begun):
             self._host.take_task(self, cast("ResourceBindingBase", binding), answer)
             return
-        if is_last:
-            self._host.turn_is_over(self)
+        try:
+            if isinstance(answer, Exception):
+                self._host.take_fault(frame, answer)
+            else:
+                self._host.take_reply(cast("ResourceBindingBase", binding), answer)
+        finally:
+            # Whatever failed there: the next frames are not held up by it.
+            if is_last:
+                self._host.turn_is_over(self)
 
     def _look(self, limit: float) -> None:
         left = self._since + limit - self._loop.time()

@@ -246,6 +246,18 @@ class TestPieces:
             door.open()
             assert await job.next() == 3
 
+    async def test_a_callback_that_fails_is_logged_and_the_next_is_called(self, caplog):
+        class Failing(Pieces):
+            def run(self, put) -> bool:
+                put(self.results.get_nowait)  # there is nothing yet
+                return super().run(put)
+
+        job = Failing(lambda: 1, lambda: 2)
+        with pool_of(1) as pool:
+            pool.start("a", job)
+            assert [await job.next(), await job.next()] == [1, 2]
+        assert "The outcome of work in a thread could not be taken" in caplog.text
+
     async def test_others_have_their_turn_between_two_pieces(self, door):
         with pool_of(1) as pool:
             pool.start("a", Pieces(*(functools.partial(door.pass_through, n) for n in range(3))))
