@@ -249,7 +249,7 @@ class TestPieces:
     async def test_a_callback_that_fails_is_logged_and_the_next_is_called(self, caplog):
         class Failing(Pieces):
             def run(self, put) -> bool:
-                put(self.results.get_nowait)  # there is nothing yet
+                put([].pop)
                 return super().run(put)
 
         job = Failing(lambda: 1, lambda: 2)
