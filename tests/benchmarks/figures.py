@@ -51,6 +51,8 @@ class Figures:
 
 def short(value: float) -> str:
     """As many digits as mean anything: 12 300, 123, 12.3, 1.23."""
+    if value == 0:
+        return "0"
     if abs(value) >= 1000:
         digits = 3 - math.ceil(math.log10(abs(value)))
         return f"{round(value, digits):,.0f}".replace(",", " ")

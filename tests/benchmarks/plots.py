@@ -12,6 +12,8 @@ def draw(pictures: Mapping[str, Curves], path: Path) -> None:
     import matplotlib  # noqa: PLC0415
 
     matplotlib.use("svg")
+    # Text stays text.
+    matplotlib.rcParams["svg.fonttype"] = "none"
     # The same figures make the same file.
     matplotlib.rcParams["svg.hashsalt"] = "benchmarks"
     from matplotlib import pyplot  # noqa: PLC0415
