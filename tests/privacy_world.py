@@ -40,7 +40,8 @@ class ManualPool:
     They run where no event loop does, as Django wants it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self.waiting: dict[Hashable, deque[Any]] = {}
         self.results: dict[Hashable, deque[tuple[Any, ...]]] = {}
 
@@ -70,8 +71,7 @@ class ManualPool:
         """Hand one of the results over."""
         if self.results:
             owner = list(self.results)[which % len(self.results)]
-            callback, *args = _next(self.results, owner)
-            callback(*args)
+            self._loop.call_soon(*_next(self.results, owner))
 
 
 def _next(queues: dict[Hashable, deque[Any]], owner: Hashable) -> Any:
@@ -100,7 +100,7 @@ class Site:
 
     def __init__(self, patch: Any) -> None:
         self.loop = ClocklessLoop()
-        self.pool = ManualPool()
+        self.pool = ManualPool(self.loop)
         patch.setattr(threads, "get_pool", lambda size: self.pool)
         self.sockets: list[Socket] = []
 

@@ -200,10 +200,10 @@ class Audience:
 
     def split_if_due(self) -> None:
         """Give each user an audience of its own, if they see different things."""
-        # Not while somebody enters, or the view or what has changed is read: those know of this
-        # audience only. The end of each comes here again.
-        busy = self._entering or self.view.is_loading or self.flusher.is_running
-        if self.must_split and not busy:
+        # Not while somebody enters, the view or what has changed is read, or it is in doubt what
+        # somebody may see: those know of this audience only. The end of each comes here again.
+        reads = self.view.is_loading or self.flusher.is_running
+        if self.must_split and not (self._entering or reads or self.rights.are_in_doubt):
             self._on_split(self)
 
     def drop(self, subscription: Subscription) -> None:

@@ -78,6 +78,7 @@ class Rights:
 
     def _trust(self) -> None:
         self.are_in_doubt = False
+        self._audience.split_if_due()
         self._audience.wake()
 
     async def _renew_surely(self, users: Collection[int | str | None]) -> None:
