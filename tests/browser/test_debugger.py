@@ -201,6 +201,10 @@ class TestSubscriptions:
         page = visit("questions/subscribe")
         page.clock.install()
         subscribe(page)
+        # Who is cut off before the first reply has nothing to recover.
+        before = unique("before")
+        create(demo, before)
+        expect(cell(page, before)).to_be_visible()
         page.get_by_role("button", name="Cut my connection for 10 s").click()
         recovery = page.get_by_role("region", name="What was missed")
         expect(recovery.get_by_role("timer")).to_have_text(re.compile(r"^\d+ s$"))
