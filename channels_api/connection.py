@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -66,6 +67,9 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._streams = streams
         self._handshake = Handshake(scope)
+        # Those of whoever brings the frames: a frame is run with them, whatever the context is in
+        # which the one before it ended.
+        self._variables = contextvars.copy_context()
         self.writer = Writer(send, on_room=self._resume, on_close=self._unsubscribe)
         self.subscriptions = Subscriptions(self.writer)
         self.watches = Watches(self.writer)
@@ -176,6 +180,7 @@ class Connection:
             self._answer(frame, LimitExceeded(message))
             return
         self._unanswered += 1
+        self._variables = contextvars.copy_context()
         lane.frames.append(frame)
         if not lane.busy:
             lane.busy = True
@@ -199,7 +204,7 @@ class Connection:
                 self._start_task(lane, self._run(lane.frames.pop(0)))
 
     def _start_turn(self, lane: Lane) -> None:
-        turn = Turn(lane, self)
+        turn = Turn(lane, self, self._variables)
         self._turns.add(turn)
         try:
             start(turn, owner=self._handshake)
@@ -207,7 +212,7 @@ class Connection:
             turn.give_up(exc)
 
     def _start_task(self, lane: Lane, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(coroutine)
+        task = self._variables.copy().run(asyncio.ensure_future, coroutine)
         self._tasks.add(task)
         task.add_done_callback(functools.partial(self._task_is_over, lane))
 

@@ -37,7 +37,6 @@ class Strikes:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        # A list, as each socket has some: an empty deque takes 700 bytes.
         self._times: list[float] = []
 
     def out(self, now: float) -> bool:

@@ -7,6 +7,7 @@ import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Hashable
+from contextvars import Context
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -29,6 +30,9 @@ class Job(Protocol):
 
         `put(callback, *args)` has `callback(*args)` called in the event loop that started it.
         """
+
+    def fail(self, exc: BaseException) -> None:
+        """It is not run on, as `run` has raised after all; called in that event loop."""
 
 
 class Outbox:
@@ -110,8 +114,11 @@ class _Worker:
         self._take = take
         self._bed = threading.Lock()
         self._bed.acquire()
+        # In a context of its own, where Python would give it that of the socket which came first.
         # Daemons, since an action that never ends must not keep the process from exiting.
-        threading.Thread(target=self._work, name=f"channels_api-{name}", daemon=True).start()
+        threading.Thread(
+            target=Context().run, args=[self._work], name=f"channels_api-{name}", daemon=True
+        ).start()
 
     def wake(self) -> None:
         """Look for items again."""
@@ -128,8 +135,11 @@ class _Worker:
 
     def _do(self, item: _Item) -> _Item | None:
         """Do a piece of a job; what is to be done next."""
-        if item.job.run(item.outbox.put):
-            self._pool.put_back(item)
+        try:
+            if item.job.run(item.outbox.put):
+                self._pool.put_back(item)
+        except BaseException as exc:  # the thread is for others, too
+            item.outbox.put(item.job.fail, exc)
         following = self._take(self)
         # After it is known whether there is more to do, and after this thread counts as idle: who
         # hears of the result may have the next job for it.

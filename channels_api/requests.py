@@ -81,7 +81,7 @@ class FrameHttpRequest(HttpRequest):
         self.path, self.path_info = http.path, http.path_info
         self.method = method
         self.resolver_match = self.content_type = self.content_params = None
-        self.COOKIES = http.COOKIES
+        self.COOKIES = dict(http.COOKIES)
         self.GET = query  # type: ignore[assignment]  # immutable in Django's own requests too
         self.user = handshake.user
         if "session" in handshake.scope:

@@ -74,10 +74,12 @@ class Settings:
         # Called where there is no attribute of the name: once for each setting.
         if name not in DEFAULTS:
             raise AttributeError(f"{name} is not a setting of channels_api.")
-        configured = getattr(django_settings, "CHANNELS_API", None) or {}
-        value = configured.get(name, DEFAULTS[name])
+        configured = getattr(django_settings, "CHANNELS_API", None)
+        value = (configured or {}).get(name, DEFAULTS[name])
         value = math.inf if value is None and name.startswith("MAX_") else value
-        vars(self)[name] = value
+        # Unless another thread has changed it meanwhile.
+        if getattr(django_settings, "CHANNELS_API", None) is configured:
+            vars(self)[name] = value
         return value
 
     def forget(self, *, setting: str, **_: Any) -> None:

@@ -10,8 +10,10 @@ from typing import Any, Generic, TypeVar
 
 from asgiref.sync import SyncToAsync, _restore_context, sync_to_async
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .locks import new_lock
+from .logs import logger
 from .pool import Job, Put, ThreadPool
 from .settings import settings
 from .spawn import spawn
@@ -53,16 +55,20 @@ def start(job: Job, *, owner: Hashable) -> None:
 
 async def _run_in_thread_of_django(job: Job) -> None:
     put = asyncio.get_running_loop().call_soon_threadsafe
-    while await sync_to_async(job.run, thread_sensitive=True)(put):
-        pass
+    try:
+        while await sync_to_async(job.run, thread_sensitive=True)(put):
+            pass
+    except BaseException as exc:
+        job.fail(exc)
+        raise
 
 
 class Context:
-    """Runs sync code as if the one who made this, in an event loop, had called it."""
+    """Runs sync code as if it was called in the running event loop, with these variables."""
 
-    def __init__(self) -> None:
+    def __init__(self, variables: contextvars.Context) -> None:
         self._loop = asyncio.get_running_loop()
-        self._variables = contextvars.copy_context()
+        self._variables = variables
 
     def run(self, function: Callable[..., T], *args: Any) -> T:
         """Call a function; what it sets is not seen by the next."""
@@ -83,13 +89,17 @@ class Call(Generic[T]):
         self.future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self.function = function
         self._args = args
-        self._context = Context()
+        self._context = Context(contextvars.copy_context())
 
     def run(self, put: Put) -> bool:
         """Make the call, unless nobody waits: its change must not be found later."""
         if not self.future.cancelled():
             put(self._settle, *self._outcome())
         return False
+
+    def fail(self, exc: BaseException) -> None:
+        """It could not be made."""
+        self._settle(None, exc)
 
     def _outcome(self) -> tuple[Any, BaseException | None]:
         try:
@@ -102,7 +112,7 @@ class Call(Generic[T]):
             # SystemExit and its like, raised again in the event loop, would end the server.
             return None, _wrapped(f"{type(exc).__name__} raised in a thread", exc)
 
-    def _settle(self, result: T, error: BaseException | None) -> None:
+    def _settle(self, result: Any, error: BaseException | None) -> None:
         if self.future.done():  # cancelled: the client left, or the action's time was up
             return
         if error is None:
@@ -129,12 +139,21 @@ def tidy_connections() -> None:
     """Close connections that are too old or broken, as Django does before and after a request.
 
     CONN_MAX_AGE and health checks hold, and a connection that the database ended is replaced
-    instead of failing for ever.
+    instead of failing for ever. Never raises: one that can't be closed is let go all the same.
     """
+    in_thread_of_django = settings.THREADS == 0
     for connection in connections.all(initialized_only=True):
-        # Django's own function closes one in a transaction too, as TestCase has one open.
-        if not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()
+        # There TestCase has a transaction open. In a thread of our own a handler has left it open,
+        # and others must not write into it.
+        if not (in_thread_of_django and connection.in_atomic_block):
+            _tidy(connection)
+
+
+def _tidy(connection: BaseDatabaseWrapper) -> None:
+    try:
+        connection.close_if_unusable_or_obsolete()
+    except Exception:
+        logger.exception("A database connection could not be closed")
 
 
 def close_connections() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from threading import Lock
+import contextvars
+from threading import Lock, get_ident
 from typing import Protocol, cast
 
 from .background.publishing import PublishTimer
@@ -86,13 +87,14 @@ class Turn:
     waited for no longer than `ACTION_TIMEOUT`: the thread goes on unheard, and begins no other.
     """
 
-    def __init__(self, lane: Lane, host: Host) -> None:
+    def __init__(self, lane: Lane, host: Host, variables: contextvars.Context) -> None:
         self.lane = lane
         self._host = host
         self._loop = asyncio.get_running_loop()
-        self._context = Context()
+        self._context = Context(variables)
         self._bytes = 0
-        self._is_fresh = True
+        # The thread that has run a piece; its connections were tidied after that.
+        self._thread: int | None = None
         # Between the thread and the loop, which may give a frame up just as it is answered.
         self._lock = Lock()
         self._is_over = False
@@ -105,12 +107,12 @@ class Turn:
 
     def run(self, put: Put) -> bool:
         """Answer a frame, in a thread; whether there is another."""
-        if self._is_fresh:
-            self._is_fresh = False
-            tidy_connections()
         frame = self._begin()
         if frame is None:
             return False
+        if self._thread != get_ident():
+            self._thread = get_ident()
+            tidy_connections()
         binding, answer = self._context.run(self._answer, frame)
         tidy_connections()
         with self._lock:
@@ -138,6 +140,10 @@ class Turn:
             frame, binding = self._frame or self.lane.frames.pop(0), self._binding
         self._tell(frame, binding, binding.refuse(exc) if binding else exc, is_last=True)
 
+    def fail(self, exc: BaseException) -> None:
+        """The thread can't go on; see `Job`."""
+        self.give_up(exc if isinstance(exc, Exception) else RuntimeError(repr(exc)))
+
     def stop(self) -> None:
         """Answer nothing more: the socket is gone."""
         with self._lock:
@@ -156,6 +162,10 @@ class Turn:
             binding = self._host.make_binding(frame)
         except Exception as exc:  # a constructor of the project's own
             return None, exc
+        except BaseException as exc:  # SystemExit and its like would end the thread
+            error = RuntimeError(f"{type(exc).__name__} raised by a constructor")
+            error.__cause__ = exc
+            return None, error
         self._binding = binding
         PublishTimer(binding.submission, self._loop, Waiter(self, frame))
         return binding, binding.respond()

@@ -46,6 +46,8 @@ def test_nothing_is_shared_between_two_frames(request_of):
     first.POST._mutable = True
     first.POST["own"] = "1"
     first.FILES["own"] = "1"
+    first.COOKIES["own"] = "1"
     assert "HTTP_X_OWN" not in second.META
+    assert second.COOKIES == {"taste": "sweet"}
     assert second.GET == second.POST == QueryDict()
     assert second.FILES == {}

@@ -258,6 +258,21 @@ class TestPieces:
             assert [await job.next(), await job.next()] == [1, 2]
         assert "The outcome of work in a thread could not be taken" in caplog.text
 
+    async def test_a_job_that_raises_is_told_and_spares_the_thread(self):
+        class Raising(Pieces):
+            def run(self, put) -> bool:
+                raise SystemExit
+
+            def fail(self, exc) -> None:
+                self.results.put_nowait(type(exc))
+
+        with pool_of(1) as pool:
+            thread = await submit(pool, "a", threading.current_thread)
+            job = Raising()
+            pool.start("a", job)
+            assert await job.next() is SystemExit
+            assert await submit(pool, "a", threading.current_thread) is thread
+
     async def test_others_have_their_turn_between_two_pieces(self, door):
         with pool_of(1) as pool:
             pool.start("a", Pieces(*(functools.partial(door.pass_through, n) for n in range(3))))
@@ -322,6 +337,14 @@ class TestContext:
             assert await run_in_thread(translation.get_language, owner="a") == "de"
         with translation.override("fr"):
             assert await run_in_thread(translation.get_language, owner="a") == "fr"
+
+    async def test_a_thread_has_not_that_of_who_came_first(self):
+        """Some versions of Python start threads with the context of whoever starts them."""
+        variable.set("mine")
+        with pool_of(1) as pool:
+            job = Pieces(lambda: variable.get("unset"))
+            pool.start("a", job)
+            assert await job.next() == "unset"
 
 
 class TestLoops:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextvars import Context
 from typing import Protocol
 
 from .submission import Submission
@@ -42,7 +43,8 @@ class PublishTimer:
         # In the handler's thread.
         if not self._is_set:
             self._is_set = True
-            self._loop.call_soon_threadsafe(self._look_in, PUBLISH_TIMEOUT)
+            # Without the handler's context, which would be that of what comes after it.
+            self._loop.call_soon_threadsafe(self._look_in, PUBLISH_TIMEOUT, context=Context())
 
     def _look_in(self, seconds: float) -> None:
         self._loop.call_later(seconds, self._look)
