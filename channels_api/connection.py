@@ -26,6 +26,7 @@ from .logs import logger
 from .protocol import Reply, RequestFrame, byte_length, parse
 from .requests import Handshake, Scope
 from .settings import settings
+from .spawn import Timer
 from .threads import start
 from .turns import Lane, Turn
 from .writer import Writer
@@ -33,26 +34,6 @@ from .writer import Writer
 Streams = Mapping[str, type[ResourceBindingBase]]
 # Seconds that actions have to end after they were cancelled, since their client is gone.
 CANCEL_SECONDS = 5.0
-
-
-class Timer:
-    """Cancels the current task after some seconds (None: never), and tells that it was the one."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self.fired = False
-        self._task = asyncio.current_task()
-        loop = asyncio.get_running_loop()
-        self._handle = None if seconds is None else loop.call_later(seconds, self._fire)
-
-    def stop(self) -> None:
-        """It was in time."""
-        if self._handle is not None:
-            self._handle.cancel()
-
-    def _fire(self) -> None:
-        self.fired = True
-        if self._task is not None:
-            self._task.cancel()
 
 
 class Connection:
@@ -78,6 +59,7 @@ class Connection:
         self._unanswered = 0
         # What runs: the turns of sync frames, and a task for each async action.
         self._turns: set[Turn] = set()
+        self._turns_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = False
         now = self._loop.time()
@@ -120,6 +102,8 @@ class Connection:
         for turn in self._turns:
             turn.stop()
         self._turns.clear()
+        if self._turns_timer is not None:
+            self._turns_timer.cancel()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -206,10 +190,26 @@ class Connection:
     def _start_turn(self, lane: Lane) -> None:
         turn = Turn(lane, self, self._variables)
         self._turns.add(turn)
+        self._set_turns_timer()
         try:
             start(turn, owner=self._handshake)
         except Overloaded as exc:
             turn.give_up(exc)
+
+    def _set_turns_timer(self) -> None:
+        # One that looks now and then, instead of one for each frame.
+        limit = settings.ACTION_TIMEOUT
+        if self._turns_timer is None and self._turns and limit is not None:
+            first = min(turn.since for turn in self._turns)
+            self._turns_timer = self._loop.call_at(first + limit, self._look_at_turns, limit)
+
+    def _look_at_turns(self, limit: float) -> None:
+        self._turns_timer = None
+        now = self._loop.time()
+        for turn in list(self._turns):
+            if turn.since + limit <= now:
+                turn.give_up(ActionTimeout())
+        self._set_turns_timer()
 
     def _start_task(self, lane: Lane, coroutine: Coroutine[Any, Any, None]) -> None:
         task = self._variables.copy().run(asyncio.ensure_future, coroutine)

@@ -1,4 +1,4 @@
-"""A bounded pool of threads that works for many owners in turns, and hands results back in bulk."""
+"""A bounded pool of threads that works for many owners in turns."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Hashable
 from contextvars import Context
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from .exceptions import Overloaded
 from .locks import new_lock
-from .logs import logger
-
-# Seconds that a result may wait in a thread that has more to do, so that many wake the event loop
-# once: each time that it wakes, it and the threads take the interpreter from one another.
-HOLD = 0.002
+from .outbox import Outbox
 
 Put = Callable[..., object]
 
@@ -33,63 +29,6 @@ class Job(Protocol):
 
     def fail(self, exc: BaseException) -> None:
         """It is not run on, as `run` has raised after all; called in that event loop."""
-
-
-class Outbox:
-    """Callbacks on their way from threads to an event loop."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, is_busy: Callable[[], bool]) -> None:
-        self.loop = loop
-        self._is_busy = is_busy
-        self._ready: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
-        self._woken = False
-        # Whether the loop looks in by itself within HOLD.
-        self._looks_in = False
-        self._lock = new_lock()
-
-    def put(self, callback: Callable[..., None], *args: Any) -> None:
-        """Leave a callback here. It is called after `hand_over`."""
-        self._ready.append((callback, args))
-
-    def hand_over(self, *, at_once: bool) -> None:
-        """Have what was left here called; within HOLD where it need not be at once."""
-        with self._lock:
-            if self._woken or not self._ready or (self._looks_in and not at_once):
-                return
-            self._woken = True
-        try:
-            self.loop.call_soon_threadsafe(self._wake_up)
-        except RuntimeError:
-            # The loop was closed while the job ran: the server is gone, nobody waits.
-            self._ready.clear()
-
-    def _wake_up(self) -> None:
-        # Before the deque is emptied: what comes after the last popleft must wake again.
-        with self._lock:
-            self._woken = False
-        self._empty()
-        self._look_in_soon()
-
-    def _look_in(self) -> None:
-        with self._lock:
-            self._looks_in = False
-        if self._ready:
-            self._empty()
-            self._look_in_soon()
-
-    def _look_in_soon(self) -> None:
-        if not self._looks_in and self._is_busy():
-            with self._lock:
-                self._looks_in = True
-            self.loop.call_later(HOLD, self._look_in)
-
-    def _empty(self) -> None:
-        while self._ready:
-            callback, args = self._ready.popleft()
-            try:
-                callback(*args)
-            except Exception:  # what others wait for comes after it
-                logger.exception("The outcome of work in a thread could not be taken")
 
 
 class _Item(NamedTuple):
@@ -202,14 +141,16 @@ class ThreadPool:
             self._asleep.clear()
             self._own_asleep.clear()
 
-    def _is_busy(self) -> bool:
+    @property
+    def is_busy(self) -> bool:
+        """Whether a thread works."""
         return self._started > len(self._asleep)
 
     def _outbox(self, loop: asyncio.AbstractEventLoop) -> Outbox:
         if loop not in self._outboxes:
             for closed in [each for each in self._outboxes if each.is_closed()]:
                 del self._outboxes[closed]
-            self._outboxes[loop] = Outbox(loop, self._is_busy)
+            self._outboxes[loop] = Outbox(loop, self)
         return self._outboxes[loop]
 
     def _queue(self, item: _Item) -> None:

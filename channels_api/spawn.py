@@ -31,3 +31,23 @@ def current_task() -> asyncio.Task[Any]:
     if task is None:
         raise RuntimeError("This runs in a task only.")
     return task
+
+
+class Timer:
+    """Cancels the current task after some seconds (None: never), and tells that it was the one."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.fired = False
+        self._task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        self._handle = None if seconds is None else loop.call_later(seconds, self._fire)
+
+    def stop(self) -> None:
+        """It was in time."""
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _fire(self) -> None:
+        self.fired = True
+        if self._task is not None:
+            self._task.cancel()

@@ -10,11 +10,10 @@ from typing import Protocol, cast
 from .background.publishing import PublishTimer
 from .bindings import ResourceBindingBase
 from .decorators import Action
-from .exceptions import ActionTimeout, BrokerUnavailable
+from .exceptions import BrokerUnavailable
 from .handover import Begun
 from .pool import Put
 from .protocol import RequestFrame, byte_length
-from .settings import settings
 from .threads import Context, tidy_connections
 
 # Bytes of replies after which a turn ends: whether the client reads them is known only then.
@@ -83,8 +82,8 @@ class Waiter:
 class Turn:
     """A job that answers the sync frames of a lane, as many as there are, one after another.
 
-    It ends before a frame that is async, and where others are to have their turn. A frame is
-    waited for no longer than `ACTION_TIMEOUT`: the thread goes on unheard, and begins no other.
+    It ends before a frame that is async, where others are to have their turn, and where its host
+    gives a frame up: the thread goes on with that unheard, and begins no other.
     """
 
     def __init__(self, lane: Lane, host: Host, variables: contextvars.Context) -> None:
@@ -100,10 +99,8 @@ class Turn:
         self._is_over = False
         self._frame: RequestFrame | None = None
         self._binding: ResourceBindingBase | None = None
-        # Since when the frame that is to be answered next could have been.
-        self._since = self._loop.time()
-        limit = settings.ACTION_TIMEOUT
-        self._timer = None if limit is None else self._loop.call_later(limit, self._look, limit)
+        # Since when the frame that is to be answered next could have been, by the loop's clock.
+        self.since = self._loop.time()
 
     def run(self, put: Put) -> bool:
         """Answer a frame, in a thread; whether there is another."""
@@ -119,7 +116,7 @@ class Turn:
             if self._is_over:
                 return False
             self._frame = self._binding = None
-            self._since = self._loop.time()
+            self.since = self._loop.time()
             self._is_over = self._ends_with(answer)
             put(self._tell, frame, binding, answer, self._is_over)
             return not self._is_over
@@ -148,7 +145,6 @@ class Turn:
         """Answer nothing more: the socket is gone."""
         with self._lock:
             self._is_over = True
-        self._stop_timer()
 
     def _begin(self) -> RequestFrame | None:
         with self._lock:
@@ -189,8 +185,6 @@ class Turn:
         answer: Answer,
         is_last: bool,
     ) -> None:
-        if is_last:
-            self._stop_timer()
         if isinstance(answer, Begun):
             self._host.take_task(self, cast("ResourceBindingBase", binding), answer)
             return
@@ -203,14 +197,3 @@ class Turn:
             # Whatever failed there: the next frames are not held up by it.
             if is_last:
                 self._host.turn_is_over(self)
-
-    def _look(self, limit: float) -> None:
-        left = self._since + limit - self._loop.time()
-        if left > 0:  # that is another frame than the one that the timer was set for
-            self._timer = self._loop.call_later(left, self._look, limit)
-        else:
-            self.give_up(ActionTimeout())
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
