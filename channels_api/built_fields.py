@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.core.signals import setting_changed
-from django.db.models import AutoField, Model
+from django.db.models import AutoField, Model, UniqueConstraint
 from django.utils.functional import Promise
 from django.utils.translation import get_language
 from rest_framework.fields import Field
@@ -224,9 +224,18 @@ class _Inputs:
 
 def _check_model_field(field: Any) -> None:
     """Raise CopyError for a field of a model that may not be the same each time."""
-    limit = getattr(field.remote_field, "limit_choices_to", None)
-    if callable(limit) or not type(field).__module__.startswith("django.db.models."):
+    # DRF then asks the manager for rows as it builds; those may be one user's, or of that moment.
+    asked = _is_unique_on_condition(field) or getattr(field.remote_field, "limit_choices_to", None)
+    if asked or not type(field).__module__.startswith("django.db.models."):
         raise CopyError
+
+
+def _is_unique_on_condition(field: Any) -> bool:
+    return any(
+        each.condition is not None and set(each.fields) == {field.name}
+        for each in field.model._meta.constraints
+        if isinstance(each, UniqueConstraint)
+    )
 
 
 def _speaks(field: Any) -> bool:

@@ -1,5 +1,7 @@
 """Serializers of every kind: those whose fields may be copied, and those whose may not."""
 
+from contextvars import ContextVar
+
 from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.core.validators import MinLengthValidator, RegexValidator
@@ -11,6 +13,8 @@ from rest_framework import serializers
 from rest_framework.validators import UniqueTogetherValidator, UniqueValidator
 
 from tests.app.models import Document, Node, Question
+
+tenant = ContextVar("tenant", default="a")
 
 COLOURS = [("r", "red"), ("more", [("g", "green"), ("b", gettext_lazy("Yes"))])]
 
@@ -74,9 +78,6 @@ with isolate_apps("tests.app"):
         colour = models.CharField(max_length=1, choices=COLOURS)
         other = models.ForeignKey(Other, models.CASCADE, null=True, related_name="+")
         by_name = models.ForeignKey(Other, models.CASCADE, to_field="name", related_name="+")
-        limited = models.ForeignKey(
-            Other, models.CASCADE, limit_choices_to={"name": "a"}, related_name="+"
-        )
         others = models.ManyToManyField(Other, related_name="every")
 
         class Meta:
@@ -87,14 +88,41 @@ with isolate_apps("tests.app"):
         two = models.IntegerField()
         day = models.DateField()
         title = models.CharField(max_length=9, unique_for_date="day")
-        condition = models.CharField(max_length=9)
 
         class Meta:
             app_label = "app"
             unique_together = [("one", "two")]
             constraints = [
+                models.UniqueConstraint(fields=["title"], name="alone"),
                 models.UniqueConstraint(
-                    fields=["condition"], condition=models.Q(condition="a"), name="conditional"
+                    fields=["two", "title"], condition=models.Q(two=1), name="conditional"
+                ),
+            ]
+
+    class Tenants(models.Manager):
+        def get_queryset(self):
+            return super().get_queryset().filter(name=tenant.get())
+
+    class Owned(Row):
+        name = models.CharField(max_length=9)
+        plain = models.ForeignKey("self", models.CASCADE, related_name="+")
+        limited = models.ForeignKey(
+            "self", models.CASCADE, limit_choices_to={"name": "a"}, related_name="+"
+        )
+        limited_by_q = models.ForeignKey(
+            "self", models.CASCADE, limit_choices_to=models.Q(name="a"), related_name="+"
+        )
+        several = models.ManyToManyField("self", limit_choices_to={"name": "a"})
+        conditional = models.CharField(max_length=9)
+        unique = models.CharField(max_length=9, unique=True)
+
+        objects = Tenants()
+
+        class Meta:
+            app_label = "app"
+            constraints = [
+                models.UniqueConstraint(
+                    fields=["conditional"], condition=models.Q(conditional="a"), name="one"
                 )
             ]
 
@@ -205,6 +233,7 @@ COPIED = [
     of(Together, validators=[]), of(Question), of(Question, extra_kwargs=EXTRA),
     of(Question, read_only_fields=["votes"]), of(Document), of(Node, "id", "name", "code", "below"),
     of(User), of(Permission), of(ContentType), Nesting,
+    of(Owned, "plain", "unique"),
     of(Question, "id", "question_text", "twice", declared={
         "twice": serializers.CharField(source="question_text", read_only=True)}),
     of(ContentType, validators=[UniqueTogetherValidator(
@@ -224,6 +253,7 @@ BUILT = [
                        "get_field_names", "get_default_field_names", "get_extra_kwargs",
                        "get_uniqueness_extra_kwargs", "_get_model_fields")),
     of(Shifting, "chosen"), of(Shifting, "limited"), of(Shifting, "own"), of(Shifting, "path"),
+    of(Owned, "limited"), of(Owned, "limited_by_q"), of(Owned, "several"), of(Owned, "conditional"),
     of(Question, "votes", extra_kwargs={"votes": {"validators": lazy(colours, list)()}}),
     of(Question, "owner", declared={"serializer_related_field": type(
         "OwnRelated", (serializers.PrimaryKeyRelatedField,), {"__module__": __name__})}),

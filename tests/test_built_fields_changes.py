@@ -20,7 +20,7 @@ from channels_api.requests import Handshake
 from channels_api.viewsets import binding_from_viewset
 from tests.app.models import Node, Question
 from tests.built_fields_helpers import assert_alike, fields_of, is_copied, warmed
-from tests.built_fields_zoo import Every, Other, Together, of
+from tests.built_fields_zoo import Every, Other, Owned, Together, of, tenant
 
 __all__ = ["is_copied"]  # a fixture
 
@@ -111,11 +111,24 @@ def test_what_changes_in_a_model(model, name, attribute, value, monkeypatch):
 
 
 def test_what_changes_in_a_relation(monkeypatch):
-    cls = of(Every, "limited")
+    cls = of(Every, "other")
     copied = warmed(cls)
-    field = Every._meta.get_field("limited")
+    field = Every._meta.get_field("other")
     monkeypatch.setattr(field.remote_field, "limit_choices_to", {"name": "b"})
     assert_same(copied, cls())
+
+
+@pytest.mark.parametrize(
+    "name", ["plain", "limited", "limited_by_q", "several", "conditional", "unique"]
+)
+def test_rows_that_a_manager_finds_for_each_user(name):
+    cls = of(Owned, name)
+    for user in ("a", "b", "a"):
+        token = tenant.set(user)
+        try:
+            assert_same(warmed(cls), cls())
+        finally:
+            tenant.reset(token)
 
 
 def test_a_constraint_that_is_added(monkeypatch):
@@ -163,7 +176,7 @@ def test_a_field_and_a_manager_that_are_added():
         of(User, "username"),
         of(User, "first_name"),
         of(Every, "slug"),
-        of(Together, "condition"),
+        of(Together, "title"),
     ],
 )
 def test_each_language_has_its_text(cls):
