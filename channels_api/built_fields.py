@@ -8,13 +8,14 @@ from building: where DRF's own code builds them, of classes and models that are 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from operator import is_
 from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from django.core.files.storage import DefaultStorage
 from django.core.signals import setting_changed
 from django.db.models import AutoField, Model, UniqueConstraint
 from django.utils.functional import Promise
@@ -125,7 +126,8 @@ class _Source:
         self._deep = {
             name: declared[name]
             for name in first
-            if name in declared and not _fits(first[name], second[name])
+            if name in declared
+            and not (name in self._inputs.seen and _fits(first[name], second[name]))
         }
         # Of `depth`: their classes are made anew each time, alike.
         self._deep |= {
@@ -184,8 +186,13 @@ class _Inputs:
     """What the fields of a serializer are built from, and what it was then."""
 
     def __init__(self, serializer: Any, fields: Mapping[str, Any]) -> None:
+        declared = serializer._declared_fields  # noqa: SLF001
+        # The declared fields of which it would be seen that their arguments change.
+        self.seen = {name: field for name, field in declared.items() if _is_seen(field)}
         # Compared as a whole: there may be hundreds of values.
         self._containers = list(_containers(serializer))
+        for field in self.seen.values():
+            self._containers += _arguments(field)
         self._models: list[Any] = []
         self.speak = False
         if isinstance(serializer, ModelSerializer):
@@ -253,8 +260,6 @@ def _containers(serializer: Any) -> Iterator[Any]:
         yield from vars(each).values()
     yield getattr(serializer, "serializer_field_mapping", {})
     yield serializer._declared_fields  # noqa: SLF001
-    for field in serializer._declared_fields.values():  # noqa: SLF001
-        yield from _arguments(field)
 
 
 def _own_classes(cls: type) -> list[type]:
@@ -277,11 +282,33 @@ def _arguments(field: Any) -> Iterator[Any]:
             yield from _arguments(value)
 
 
+def _is_seen(field: Any) -> bool:
+    try:
+        _contents(list(_arguments(field)))
+    except CopyError:
+        return False
+    return True
+
+
 def _contents(container: Any) -> Any:
-    """A copy of a container and of those in it, to compare it with; of a class's, of it alone."""
+    """A copy of a container and of those in it, to compare it with; of a class's, of it alone.
+
+    Raises CopyError for one of a type that is not known.
+    """
     kind = type(container)
     if kind is MappingProxyType:
         return dict(container)
     if kind is dict:
         return {key: _contents(value) for key, value in container.items()}
-    return kind(map(_contents, container)) if kind in (list, tuple, set) else container
+    if kind in (list, set):
+        return kind(map(_contents, container))
+    if issubclass(kind, tuple):
+        return tuple(map(_contents, container))
+    if issubclass(kind, Collection) and not _is_unchanging(kind):
+        raise CopyError
+    return container
+
+
+def _is_unchanging(kind: type) -> bool:
+    is_text = hasattr(kind, "encode")  # lazy, it may be
+    return is_text or kind in (bytes, frozenset, DefaultStorage)

@@ -2,6 +2,7 @@
 
 import struct
 import threading
+from collections import OrderedDict, UserDict, deque
 
 import pytest
 from django.contrib.auth.models import User
@@ -313,6 +314,46 @@ def test_what_bindings_and_mounted_viewsets_give_is_copied(is_copied):
                 _ = fields_of(serializer)
             assert is_copied(getattr(binding, "view", binding).get_serializer(many=many))
     assert not is_copied(ViewSet(request=None, format_kwarg=None).get_serializer())
+
+
+class OwnList(list):
+    """A list of a project's own."""
+
+
+@pytest.mark.parametrize(("options", "change"), [
+    ({"extra_kwargs": OrderedDict(votes={"label": "a"})},
+     lambda meta: meta.extra_kwargs["votes"].update(label="b")),
+    ({"extra_kwargs": {"votes": OrderedDict(label="a")}},
+     lambda meta: meta.extra_kwargs["votes"].update(label="b")),
+    ({"fields": OwnList(["id", "votes"])}, lambda meta: meta.fields.remove("id")),
+    ({"read_only_fields": OwnList()}, lambda meta: meta.read_only_fields.append("votes")),
+    ({"extra_kwargs": UserDict(votes={"label": "a"})},
+     lambda meta: meta.extra_kwargs["votes"].update(label="b")),
+    ({"extra_kwargs": {"votes": {"style": {"a": deque()}}}},
+     lambda meta: meta.extra_kwargs["votes"]["style"]["a"].append("b")),
+])  # fmt: skip
+def test_containers_of_other_types_that_change_in_place(options, change):
+    cls = of(Question, "id", "votes", **options)
+    copied = warmed(cls)
+    change(cls.Meta)
+    assert_same(copied, cls())
+
+
+def test_an_argument_of_another_type_that_changes_in_place(is_copied):
+    style = OrderedDict()
+    cls = of(Question, "votes", declared={"votes": serializers.IntegerField(style=style)})
+    copied = warmed(cls)
+    style["a"] = "b"
+    assert_same(copied, cls())
+    assert is_copied(warmed(cls))
+
+
+def test_options_that_are_asked_for_each_time():
+    labels = ["a"]
+    cls = of(Question, "votes", extra_kwargs={"votes": lazy(lambda: {"label": labels[0]}, dict)()})
+    copied = warmed(cls)
+    labels[0] = "b"
+    assert_same(copied, cls())
 
 
 def test_what_one_instance_does_to_its_fields_no_other_sees():
