@@ -13,7 +13,7 @@ from functools import partial
 from operator import is_
 from types import MappingProxyType
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary
 
 from django.core.files.storage import DefaultStorage
 from django.core.signals import setting_changed
@@ -56,9 +56,8 @@ def copy_fields(serializer: Any) -> Any:
 
 def _fields(serializer: Any) -> dict[str, Any]:
     vars(serializer).pop("get_fields", None)
-    cls = type(serializer)
-    kept = _kept.get(cls) or _kept.setdefault(cls, _Kept())
-    source = kept.source(serializer) if BUILDING.isdisjoint(vars(serializer)) else None
+    ordinary = BUILDING.isdisjoint(vars(serializer))
+    source = _kept_of(type(serializer)).source(serializer) if ordinary else None
     return _built(serializer) if source is None else source.fields(serializer)
 
 
@@ -99,7 +98,17 @@ class _Kept:
         return source
 
 
-_kept: WeakKeyDictionary[type, _Kept] = WeakKeyDictionary()
+_kept: WeakKeyDictionary[type, ReferenceType[_Kept]] = WeakKeyDictionary()
+
+
+def _kept_of(cls: Any) -> _Kept:
+    reference = _kept.get(cls)
+    kept = reference() if reference else None
+    if kept is None:
+        # Held by the class alone: it refers to the class, and they must be able to go together.
+        kept = cls._channels_api_kept = _Kept()
+        _kept[cls] = ReferenceType(kept)
+    return kept
 
 
 def _forget(**_: Any) -> None:

@@ -1,7 +1,12 @@
 """Fields that are copied can't be told from fields that DRF has built."""
 
-import pytest
+import gc
+from weakref import ref
 
+import pytest
+from rest_framework import serializers
+
+from tests.app.models import Question
 from tests.built_fields_helpers import assert_alike, fields_of, is_copied, reached, warmed
 from tests.built_fields_zoo import BUILT, COPIED, DEEP, Nesting
 
@@ -42,3 +47,25 @@ def test_those_of_a_nested_serializer_are_copied_as_well(cls, name, is_copied):
 @pytest.mark.parametrize("cls", BUILT, ids=lambda cls: cls.__name__)
 def test_what_a_project_has_a_part_in_is_built(cls, is_copied):
     assert not is_copied(warmed(cls))
+
+
+def test_classes_of_which_nobody_holds_one_are_not_kept():
+    def own_class():
+        class Own(serializers.ModelSerializer):
+            class Meta:
+                model = Question
+                fields = ("id", "owner")
+
+            def to_representation(self, instance):
+                return super().to_representation(instance)  # so that the class's own dict holds it
+
+        return Own
+
+    classes = []
+    for _ in range(200):
+        cls = own_class()
+        warmed(cls)
+        classes.append(ref(cls))
+    del cls
+    gc.collect()
+    assert [each() for each in classes if each()] == []
