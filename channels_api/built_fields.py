@@ -11,7 +11,7 @@ import copy
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from operator import is_
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary
 
@@ -40,6 +40,7 @@ LATER = frozenset({
 BUILDING = frozenset({"Meta", "_declared_fields", "__getattribute__"}) | {
     name for name in vars(ModelSerializer) if not name.startswith("__") and name not in LATER
 }
+DRF = "rest_framework."
 SETTINGS = ("URL_FIELD_NAME", "HTML_SELECT_CUTOFF", "HTML_SELECT_CUTOFF_TEXT")
 # The times that a class is examined: of one that changes all the time nothing can be kept.
 MOST_EXAMINATIONS = 100
@@ -176,11 +177,21 @@ def _check_class(cls: type) -> None:
     """Raise CopyError for a class where a project's own code has a part in the building."""
     for name in BUILDING:
         owner = next((each for each in cls.__mro__ if name in vars(each)), object)
-        if not _is_of_drf(owner) and hasattr(vars(owner)[name], "__get__"):
+        if owner is not object and _is_own_code(owner, vars(owner)[name]):
             raise CopyError
     meta = getattr(cls, "Meta", None)
     if meta is not None and type(meta) is not type:
         raise CopyError
+
+
+def _is_own_code(owner: type, value: Any) -> bool:
+    is_code = hasattr(value, "__get__") or (callable(value) and not isinstance(value, type))
+    return is_code and not (_is_of_drf(owner) and _is_function_of_drf(value))
+
+
+def _is_function_of_drf(value: Any) -> bool:
+    # A project may have replaced it; by what `__module__` says, a wrapper of a function is that.
+    return type(value) is FunctionType and value.__globals__["__name__"].startswith(DRF)
 
 
 def _fits(first: Any, second: Any) -> bool:
@@ -262,8 +273,8 @@ def _speaks(field: Any) -> bool:
 
 
 def _containers(serializer: Any) -> Iterator[Any]:
-    for each in _own_classes(type(serializer)):
-        yield vars(each)
+    # DRF's as well, whose methods a project may replace; but Field counts its instances.
+    yield from (vars(each) for each in type(serializer).__mro__[:-1] if each is not Field)
     for each in _own_classes(getattr(serializer, "Meta", object)):
         yield vars(each)
         yield from vars(each).values()
@@ -277,9 +288,7 @@ def _own_classes(cls: type) -> list[type]:
 
 
 def _is_of_drf(cls: type) -> bool:
-    return cls is object or (
-        cls.__module__.startswith("rest_framework.") and is_defined_by_its_module(cls)
-    )
+    return cls is object or (cls.__module__.startswith(DRF) and is_defined_by_its_module(cls))
 
 
 def _arguments(field: Any) -> Iterator[Any]:

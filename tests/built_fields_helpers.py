@@ -3,6 +3,7 @@
 import datetime
 import re
 from contextlib import suppress
+from types import FunctionType
 
 import pytest
 from django.db.models import QuerySet
@@ -38,9 +39,12 @@ def is_copied(monkeypatch):
             asked.append(self)
             return original(self)
 
-        # By name of DRF's, since what is a project's own is another matter.
-        get_fields.__module__ = base.__module__
-        monkeypatch.setattr(base, "get_fields", get_fields)
+        # As a function of DRF's, since what is a project's own is another matter.
+        asking = FunctionType(
+            get_fields.__code__, vars(serializers), "get_fields", get_fields.__defaults__,
+            get_fields.__closure__,
+        )  # fmt: skip
+        monkeypatch.setattr(base, "get_fields", asking)
 
     def ask(serializer):
         _ = fields_of(serializer)

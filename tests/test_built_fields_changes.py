@@ -3,6 +3,7 @@
 import struct
 import threading
 from collections import OrderedDict, UserDict, deque
+from functools import wraps
 
 import pytest
 from django.contrib.auth.models import User
@@ -351,6 +352,30 @@ def test_an_argument_of_another_type_that_changes_in_place(is_copied):
 def test_options_that_are_asked_for_each_time():
     labels = ["a"]
     cls = of(Question, "votes", extra_kwargs={"votes": lazy(lambda: {"label": labels[0]}, dict)()})
+    copied = warmed(cls)
+    labels[0] = "b"
+    assert_same(copied, cls())
+
+
+@pytest.mark.parametrize("base", [serializers.ModelSerializer, serializers.Serializer])
+@pytest.mark.parametrize("early", [True, False])
+def test_a_method_of_drf_that_a_project_has_replaced(base, early, monkeypatch):
+    name = "get_fields" if base is serializers.Serializer else "build_standard_field"
+    original, labels, cls = getattr(base, name), ["a"], of(Question, "votes")
+    cls = cls if name != "get_fields" else type("Own", (base,), {"votes": serializers.CharField()})
+
+    @wraps(original)
+    def replacement(self, *args):
+        made = original(self, *args)
+        if name == "get_fields":
+            made["votes"].label = labels[0]
+        else:
+            made[1]["label"] = labels[0]
+        return made
+
+    if not early:
+        _ = warmed(cls).fields
+    monkeypatch.setattr(base, name, replacement)
     copied = warmed(cls)
     labels[0] = "b"
     assert_same(copied, cls())
