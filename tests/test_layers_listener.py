@@ -11,6 +11,7 @@ from channels_api.layers import listener as listener_module
 from channels_api.layers.listener import (
     LEAVE_TIMEOUT,
     LONGEST_PAUSE,
+    LOOK_AFTER,
     PROBE_TIMEOUT,
     TIMEOUT,
     Listener,
@@ -426,7 +427,23 @@ async def test_what_another_listener_may_have_had_in_its_hand_is_looked_for(laye
     await other.leave("a")
     assert ear.looks == []
     await other.leave("b")
+    await asyncio.sleep(LOOK_AFTER)
     assert (ear.looks, other.looks) == ([{"a"}], [])
+    await ear.leave_all()
+
+
+@clockless
+async def test_another_listener_that_comes_and_goes_is_looked_after_once_in_a_while(layer):
+    """And after its last stop: what it had in its hand then is lost as well."""
+    ear, other = await Ear().join_all("a"), Ear()
+    for _ in range(100):
+        await other.join("b")
+        await other.leave("b")
+        stopped, looks = now(), len(ear.looks)
+        await asyncio.sleep(LOOK_AFTER / 20)
+    assert 0 < looks <= stopped / LOOK_AFTER
+    await asyncio.sleep(LOOK_AFTER)
+    assert len(ear.looks) == looks + 1
     await ear.leave_all()
 
 

@@ -285,6 +285,8 @@ async def test_what_is_lost_with_the_end_of_a_listener_is_looked_for(kind, serve
         return found
 
     reader, ear = Ear(), Ear()
+    # At once: later, a probe that is lost as well would be looked for.
+    monkeypatch.setattr(listener_module, "LOOK_AFTER", 0)
     monkeypatch.setattr(connection, "bzpopmin", take)
     await reader.join("a")
     await asyncio.wait_for(reads.wait(), SOON)

@@ -24,6 +24,8 @@ SHORTEST_WAIT = 1.0
 PROBE_TIMEOUT = 3.0
 # Seconds for what is cancelled to end.
 CANCEL_TIMEOUT = 0.5
+# Seconds after which a listener looks for what another one that stopped may have lost.
+LOOK_AFTER = 1.0
 # Seconds for which a layer that is away is still told to forget groups that nobody needs any more.
 LEAVE_TIMEOUT = 60.0
 # The type of the messages that a listener sends to a group of its own to hear whether it is in it.
@@ -40,8 +42,8 @@ class Listener:
     is tried again, with growing pauses. What a layer forgets without a word (a Redis that was
     flushed, or restarted while its client tried again) is found within a heartbeat and
     PROBE_TIMEOUT. `hear` is given each message. `look` is called when a group has been joined later
-    than `join` returned, or again, and when another listener has stopped: what was sent before may
-    not have been heard. Neither must raise.
+    than `join` returned, or again, and when other listeners have stopped, once for all that did so
+    within LOOK_AFTER: what was sent before may not have been heard. Neither must raise.
     """
 
     def __init__(self, hear: Callable[[dict[str, Any]], None], look: Callable[[], None]) -> None:
@@ -54,6 +56,8 @@ class Listener:
         self._unsure: dict[str, None] = {}
         # Whether a group was joined later than somebody took it to be.
         self._must_look = False
+        # The look for what others that stopped may have lost, if there is one to come.
+        self._look_to_come: asyncio.TimerHandle | None = None
         # The channel that the layer may have in each group. In the order of joining, so that a
         # layer which delivers to the first one has forgotten none.
         self._joined: dict[str, str] = {}
@@ -220,6 +224,16 @@ class Listener:
         if _listening.pop(self, None) is not None:
             _let_others_look()
 
+    def _look_soon(self) -> None:
+        # Not each time: one client that comes and goes would have everything read over and over.
+        if self._look_to_come is None:
+            loop = asyncio.get_running_loop()
+            self._look_to_come = loop.call_later(LOOK_AFTER, self._look_now)
+
+    def _look_now(self) -> None:
+        self._look_to_come = None
+        self._look()
+
     async def _listen(self, channel: str) -> None:
         layer, loop = self._layer, asyncio.get_running_loop()
         pause = FIRST_PAUSE
@@ -307,7 +321,7 @@ class Listener:
 def _let_others_look() -> None:
     loop = asyncio.get_running_loop()
     for other in [each for each, its_loop in list(_listening.items()) if its_loop is loop]:
-        other._look()  # noqa: SLF001
+        other._look_soon()  # noqa: SLF001
 
 
 async def _take_a_break(pause: float) -> float:
