@@ -14,11 +14,11 @@ from ..logs import log_sometimes, logger
 from ..settings import settings
 from ..spawn import spawn
 from .audience import Audience
-from .audiences import Audiences
 from .bell import from_message, hubs
 from .log import Change, Hint, Position, Topic, ask, get_log
 from .operations import RESET
 from .reader import Reader
+from .topics import TopicState
 
 # Seconds between attempts to read a log that fails.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
@@ -27,31 +27,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 def get_hub() -> Hub:
     """The hub of the running event loop."""
     return hubs.get(Hub)
-
-
-class TopicState:
-    """What the hub knows of a topic that somebody needs."""
-
-    def __init__(self) -> None:
-        self.holders = 0
-        # None until the layer was joined: hints that come earlier are covered by the position.
-        self.position: Position | None = None
-        self.entered: asyncio.Task[None] | None = None
-        self.catching_up: asyncio.Task[None] | None = None
-        self.behind = False
-        self.audiences = Audiences()
-
-    def is_next(self, hint: Hint, after: int) -> bool:
-        """Whether a hint is of the change that comes next, after some that come before it."""
-        if self.position is None or self.catching_up is not None:
-            return False
-        epoch, seq = self.position
-        return hint.position == Position(epoch, seq + after + 1)
-
-    def known_position(self) -> Position:
-        """The position of a topic that is held."""
-        assert self.position is not None  # noqa: S101 - `hold` has waited for it
-        return self.position
 
 
 class Hub:
