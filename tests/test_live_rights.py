@@ -278,6 +278,26 @@ async def test_a_row_that_is_refused_does_not_cost_the_socket_its_others(ann, bo
     assert client.told() == [("update", kept.pk, "c")]
 
 
+@clockless
+async def test_a_view_that_can_not_be_read_costs_nobody_the_look_at_a_lost_right(reads, ann, row):
+    """Which was lost while the view was being read."""
+    tab = Client(ann)
+    await tab.subscribe(DraftsForStaff)
+    reads.parking = True
+    change(ann, last_name="b")
+    await settle()
+    future, renew = reads.parked.pop()
+    future.set_result(renew())
+    await settle()
+    future, _ = reads.parked.pop()  # of the view
+    deactivate(ann)
+    reads.parking = False
+    future.set_exception(OSError("the database is away"))
+    await settle()
+    assert tab.told() == [("delete", row.pk, None)]
+    assert not is_anybody_subscribed()
+
+
 # the user of a subscribe
 
 

@@ -63,18 +63,22 @@ class Rights:
         try:
             while self._to_look_at and self._audience.members:
                 users, self._to_look_at = self._to_look_at, set()
-                await self._renew_surely(users)
-                if not self._to_look_at:
-                    self._trust()
-                # What others share does not change with one of them.
-                if None in users or not self._audience.reader.is_shared:
-                    await self._look_at_view()
-        except Exception:
-            stream = self._audience.reader.stream
-            log_sometimes("What subscribers to %s may see can't be read", stream)
+                try:
+                    await self._look_at(users)
+                except Exception:  # what is in doubt since is looked at all the same
+                    stream = self._audience.reader.stream
+                    log_sometimes("What subscribers to %s may see can't be read", stream)
         finally:
             self._task = None
             self._trust()
+
+    async def _look_at(self, users: Collection[int | str | None]) -> None:
+        await self._renew_surely(users)
+        if not self._to_look_at:
+            self._trust()
+        # What others share does not change with one of them.
+        if None in users or not self._audience.reader.is_shared:
+            await self._look_at_view()
 
     def _trust(self) -> None:
         self.are_in_doubt = False
