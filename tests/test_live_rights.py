@@ -5,13 +5,15 @@ import contextlib
 from collections.abc import Callable, Coroutine, Iterator
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
 from rest_framework import permissions, serializers
 from rest_framework.exceptions import APIException
 
 from channels_api.bindings import ResourceBinding
+from channels_api.live.batches import collect
 from channels_api.live.hub import get_hub
+from channels_api.live.rows import all_rows
 from channels_api.live.wish import State
 from channels_api.permissions import IsAuthenticated
 from tests.app.models import Question
@@ -296,6 +298,52 @@ async def test_a_view_that_can_not_be_read_costs_nobody_the_look_at_a_lost_right
     await settle()
     assert tab.told() == [("delete", row.pk, None)]
     assert not is_anybody_subscribed()
+
+
+def change_rules() -> None:
+    """It is in doubt what any user may see."""
+    group, permission = Group.objects.create(name="a"), Permission.objects.first()
+    group.permissions.add(permission)
+
+
+def lose_changes() -> None:
+    """What has happened to the rows can't be told."""
+    collect(all_rows(Question, "default"), "default")
+
+
+def hand_over(reads: Reads, which: int = -1) -> None:
+    """Let one of the reads that wait be made."""
+    future, read = reads.parked.pop(which)
+    future.set_result(read())
+
+
+@clockless
+@pytest.mark.parametrize("happens", [change_rules, lose_changes])
+async def test_a_look_goes_on_where_the_audience_is_split_meanwhile(reads, ann, bob, row, happens):
+    class GreetsForUsers(ForUsers):
+        serializer_class = Greeted  # of which it is not known yet that it is personal
+
+    hidden = create("hidden")
+    clients = [Client(ann), Client(bob)]
+    for client in clients:
+        await client.subscribe(GreetsForUsers)
+    reads.parking = True
+    change(row, question_text="b")
+    await settle()
+    # Which is not told of.
+    in_database(lambda: Question.objects.filter(pk=hidden.pk).update(published=False))
+    in_database(happens)
+    await settle()
+    hand_over(reads, 0)  # the changed row
+    await settle()
+    while len(reads.parked) > 1:
+        hand_over(reads)  # the row once more
+        await settle()
+    reads.parking = False
+    hand_over(reads)  # the first of the users
+    await settle()
+    for client in clients:
+        assert sorted(client.told()) == [("delete", hidden.pk, None), ("update", row.pk, "b")]
 
 
 # the user of a subscribe

@@ -188,6 +188,7 @@ class Audience:
         subscription.audience = self
         self.view.adopt(origin.view, subscription.row)
         self.flusher.adopt(origin.flusher)
+        self.rights.adopt(origin.rights)
         subscription.resume()
 
     @property

@@ -50,6 +50,11 @@ class Rights:
             self.are_in_doubt = True
             self.doubts += 1
 
+    def adopt(self, origin: Rights) -> None:
+        """Look at what another one has not come to the end of."""
+        if origin._task is not None:
+            self.look_soon()
+
     def changed_since(self, doubts: int) -> bool:
         """Whether what was begun after so many doubts may be for somebody no more."""
         return self.are_in_doubt or self.doubts != doubts
