@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
@@ -371,7 +371,7 @@ OF_USER, OF_ROWS, OF_SNAPSHOT = range(3)
 
 
 async def subscribe_while(
-    reads: Reads, nth: int, subscribing: Coroutine, happens: Callable[[], None]
+    reads: Reads, nth: int, subscribing: Awaitable, happens: Callable[[], None]
 ) -> BaseException | None:
     """Let something happen before a read of a subscribe is answered; what the subscribe raises."""
     reads.parking = True
@@ -437,6 +437,27 @@ async def test_a_user_who_is_deactivated_before_the_topics_are_held_is_refused(a
     with pytest.raises(APIException):
         await client.subscriptions.add(reader, "*", None)
     assert not is_anybody_subscribed()
+
+
+class SecretsForStaff(QuestionSerializer):
+    def to_representation(self, row: Question) -> dict:
+        shown = super().to_representation(row)
+        return shown if self.context["request"].user.is_staff else {**shown, "question_text": ""}
+
+
+@clockless
+async def test_what_was_read_before_a_right_was_lost_is_not_shown_after_a_split(
+    reads, ann, bob, row
+):
+    class Secrets(ForUsers):
+        serializer_class = SecretsForStaff  # of which it is not known yet that it is personal
+
+    change(ann, is_staff=True)
+    await Client(bob).subscribe(Secrets)
+    keeping = asyncio.ensure_future(Client(ann).keep(Secrets, State()))
+    # Of the user, of what all are shown, and of what ann is shown.
+    await subscribe_while(reads, 2, keeping, lambda: change(ann, is_staff=False))
+    assert [each["question_text"] for each in keeping.result()["snapshot"]] == [""]
 
 
 # what it costs

@@ -141,13 +141,13 @@ class Audience:
     async def snapshot_for(self, subscription: Subscription) -> Snapshot:
         """What a subscription begins with."""
         while True:
-            doubts = subscription.audience.rights.doubts
+            audience = subscription.audience
+            doubts = audience.rights.doubts
             snapshot = await self._snapshot_for(subscription)
-            # It may have come into another audience meanwhile.
-            rights = subscription.audience.rights
-            if not rights.changed_since(doubts):
+            # Of what came to be in doubt in another audience this one knows nothing.
+            if subscription.audience is audience and not audience.rights.changed_since(doubts):
                 return snapshot
-            await rights.wait()
+            await subscription.audience.rights.wait()
 
     async def _snapshot_for(self, subscription: Subscription) -> Snapshot:
         owner = subscription.reader.owner
