@@ -244,6 +244,34 @@ async def test_a_user_who_moves_to_another_team_sees_nothing_of_the_old_one(ann,
 
 
 @clockless
+async def test_what_is_read_with_the_eyes_of_who_moves_is_not_known_to_the_others(reads, ann, bob):
+    """It would be told as deleted: the keys of another team's rows."""
+    for user in (ann, bob):
+        change(user, first_name="red")
+    red, _ = create("red 1"), create("blue 1")
+    stays, moves = Client(ann), Client(bob)
+    await stays.keep(OfTeam, State())
+    await moves.subscribe(OfTeam)
+    reads.parking = True
+    in_database(lose_changes)
+    await settle()
+    change(bob, first_name="blue")
+    await settle()
+    hand_over(reads, 0)  # ann
+    await settle()
+    future, renew = reads.parked.pop()  # bob
+    may_stay = renew()
+    hand_over(reads)  # the snapshot, with the eyes of bob
+    await settle()
+    reads.parking = False
+    future.set_result(may_stay)
+    await settle()
+    [(action, _, snapshot), *more] = stays.told()
+    assert (action, [each["id"] for each in snapshot], more) == ("reset", [red.pk], [])
+    assert moves.told() == [("delete", red.pk, None)]
+
+
+@clockless
 async def test_a_permission_that_fails_for_one_member_is_a_refusal_of_that_one(ann, bob, cid, row):
     """The others are judged all the same: one loses the right, one keeps it."""
     without, leaves, stays = (Client(each) for each in (ann, bob, cid))

@@ -237,11 +237,13 @@ class Audience:
         async with turn():
             # Who asks from now on waits for the next one: in this one something may be missing.
             self._next_snapshot = None
-            position = self.position()
+            position, doubts = self.position(), self.rights.doubts
             rows, snapshot = await run_in_thread(read_all, self.reader, position, owner=owner)
         if rows.personal or self.must_split:
             return None
-        self.learn(rows)
+        # Else it may be what its reader sees in another audience by now.
+        if not self.rights.changed_since(doubts):
+            self.learn(rows)
         return snapshot
 
     def compare(self, pks: Collection[int | str], row: int | str | None = None) -> None:
