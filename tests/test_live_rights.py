@@ -272,6 +272,34 @@ async def test_what_is_read_with_the_eyes_of_who_moves_is_not_known_to_the_other
 
 
 @clockless
+@pytest.mark.parametrize("pks", ["all rows", "a row"])
+async def test_a_look_with_the_eyes_of_who_moves_is_not_known_to_the_others(reads, ann, bob, pks):
+    """Another audience that the socket is in has found out first."""
+    for user in (ann, bob):
+        change(user, first_name="red")
+    red, _ = create("red 1"), create("blue 1")
+    row = red.pk if pks == "a row" else None
+    stays, moves = Client(ann), Client(bob)
+    await stays.subscribe(OfTeam, row)
+    await moves.subscribe(OfTeam, row)
+    await moves.keep(Greets, State())
+    reads.parking = True
+    in_database(change_rules)
+    await settle()
+    while "visible" not in str(reads.parked[0]):
+        hand_over(reads)  # the users
+        await settle()
+    change(bob, first_name="blue")
+    await settle()
+    hand_over(reads)  # bob, for the other audience
+    await settle()
+    reads.parking = False
+    hand_over(reads)  # what can be seen, with the eyes of bob
+    await settle()
+    assert (stays.told(), moves.told()) == ([], [("delete", red.pk, None)])
+
+
+@clockless
 async def test_a_permission_that_fails_for_one_member_is_a_refusal_of_that_one(ann, bob, cid, row):
     """The others are judged all the same: one loses the right, one keeps it."""
     without, leaves, stays = (Client(each) for each in (ann, bob, cid))

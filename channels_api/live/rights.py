@@ -126,21 +126,30 @@ class Rights:
         view, members = self._audience.view, self._audience.members
         if not view.restricted or view.is_loading or not members:
             return
+        doubts = self.doubts
         if members.everything:
-            await self._look_at_everything()
+            await self._look_at_everything(doubts)
             return
         rows, reader = list(members.rows), self._audience.reader
         visible = await run_in_thread(reader.visible_among, rows, owner=LIVE)
-        if not members.everything and not view.is_loading:
-            self._audience.compare(visible | (members.rows.keys() - {*rows}) & view.pks.keys())
+        if self._must_repeat(doubts) or members.everything or view.is_loading:
+            return
+        self._audience.compare(visible | (members.rows.keys() - {*rows}) & view.pks.keys())
 
-    async def _look_at_everything(self) -> None:
+    async def _look_at_everything(self, doubts: int) -> None:
         view, members = self._audience.view, self._audience.members
         visible = await run_in_thread(self._audience.reader.visible, MAX_VISIBLE, owner=LIVE)
-        if not members.everything or view.is_loading:
+        if self._must_repeat(doubts) or not members.everything or view.is_loading:
             return  # another question by now
         if visible.complete:
             self._audience.compare(visible.pks)
             return
         for subscription in list(members.everything):
             subscription.lose(TOO_MANY)
+
+    def _must_repeat(self, doubts: int) -> bool:
+        # It may be what its reader sees in another audience by now.
+        if self.changed_since(doubts):
+            self.look_soon()
+            return True
+        return False
