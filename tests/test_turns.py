@@ -11,12 +11,13 @@ from django.db import connection, connections
 from django.utils import translation
 
 from channels_api import threads
-from channels_api.background.submission import current_submission
+from channels_api.background.submission import count_hanging, current_submission
 from channels_api.bindings import ResourceBindingBase
 from channels_api.connection import Connection
 from channels_api.decorators import list_action
 from channels_api.permissions import AllowAny
 from channels_api.threads import run_in_thread
+from tests.load_doors import until
 
 # Seconds until a test that fails gives up.
 LIMIT = 10
@@ -44,13 +45,15 @@ class Telling(Base):
 
     @list_action()
     def publish(self, data=None, **kwargs):
-        """As to a broker that does not answer."""
+        """As to a broker that does not answer until the test has it answer."""
         self.tell()
-        current_submission().mark("task")
-        data_lock.acquire(timeout=LIMIT)
+        submission = current_submission()
+        submission.mark("task")
+        broker_answers.wait(LIMIT)
+        submission.publishing_ended()
 
 
-data_lock = threading.Lock()
+broker_answers = threading.Event()
 
 
 class Using(Base):
@@ -138,17 +141,17 @@ class TestContext:
 
     async def test_the_frame_behind_one_that_was_given_up(self, connect, monkeypatch):
         monkeypatch.setattr("channels_api.background.publishing.PUBLISH_TIMEOUT", 0.01)
-        data_lock.acquire()
-        try:
-            socket = connect(Telling)
-            variable.set("of the socket")
-            socket.ask("publish")
-            socket.ask("tell")
-            assert (await socket.reply())["response_status"] == 503
-            assert (await socket.reply())["data"] == ["of the socket", "en-us"]
-            assert "of another frame" not in socket.contexts
-        finally:
-            data_lock.release()
+        broker_answers.clear()
+        socket = connect(Telling)
+        variable.set("of the socket")
+        socket.ask("publish")
+        socket.ask("tell")
+        replies = [await socket.reply() for _ in range(2)]
+        broker_answers.set()
+        await until(lambda: not count_hanging(), count_hanging)
+        assert [each["response_status"] for each in replies] == [503, 200]
+        assert replies[1]["data"] == ["of the socket", "en-us"]
+        assert "of another frame" not in socket.contexts
 
 
 @pytest.mark.django_db(transaction=True)
@@ -187,13 +190,18 @@ class TestConnections:
         thread = (await socket.request("use"))["data"]["thread"]
         wrapper = await self.wrapper()
 
+        left_open = []
+
         def fail():
+            left_open.append(wrapper.connection)
             raise OSError
 
         monkeypatch.setattr(wrapper, "_close", fail)
         assert (await socket.request("use"))["data"]["thread"] == thread
         assert "A database connection could not be closed" in caplog.text
         monkeypatch.undo()
+        for each in left_open:
+            each.close()
         assert (await socket.request("use"))["data"]["thread"] == thread
 
     async def test_a_transaction_that_was_left_open_takes_no_writes_of_others(self, connect):
