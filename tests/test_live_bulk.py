@@ -443,8 +443,10 @@ def test_related_managers_announce_what_the_default_manager_does(recorder):
 
 
 def test_related_managers_announce_all_with_a_live_base_manager(recorder, monkeypatch):
+    # Which is made when it is first asked for: only then is it put back for the other tests.
+    assert Node._meta.base_manager
     monkeypatch.setattr(Node._meta, "base_manager_name", "objects")
-    monkeypatch.delitem(Node._meta.__dict__, "base_manager", raising=False)
+    monkeypatch.delitem(Node._meta.__dict__, "base_manager")
     top, child = make_nodes("top", "child")
     top.below.add(child)
     assert recorder.of(Node) == of("update", child)
