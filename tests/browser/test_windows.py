@@ -45,7 +45,16 @@ def test_watch_sees(browser, problem):
         serve(context, *BAD_PAGES[problem])
         page = context.new_page()
         page.goto(ADDRESS)
-    assert [each for each in watch.problems if each.startswith(problem)], watch.problems
+        # The browser tells of some of it after the page has been loaded.
+        for _ in range(500):
+            if found(watch, problem):
+                break
+            page.wait_for_timeout(20)
+    assert found(watch, problem), watch.problems
+
+
+def found(watch: Watch, problem: str) -> bool:
+    return any(each.startswith(problem) for each in watch.problems)
 
 
 def test_watch_is_silent_on_a_good_page(browser):
