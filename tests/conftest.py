@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 from asgiref.sync import SyncToAsync
@@ -11,6 +12,7 @@ from django.test import TransactionTestCase
 
 # Before anybody asks for the current Celery app, who would make another one in its place.
 from tests.app.celery_app import app as celery_app  # noqa: F401
+from tests.load_doors import Door
 from tests.quick_flush import QuickFlush
 from tests.servers import AppServer, close_all
 from tests.tasks_stacks import Stacks
@@ -146,3 +148,12 @@ def rows(people):
     from tests.policies_world import Rows  # noqa: PLC0415 - as above
 
     return Rows(people)
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
+    """What actions in a server wait at until the test opens it."""
+    door = Door(tmp_path)
+    yield door
+    # Whoever a failed test left behind.
+    door.open()

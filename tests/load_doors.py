@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 # Seconds until a test that fails gives up; none is waited for in one that passes.
 LIMIT = 20
@@ -78,3 +79,9 @@ async def until(condition: Callable[[], bool], about: object = "") -> None:
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain: {about}"
         await asyncio.sleep(PAUSE)
+
+
+async def hold(client: Any, stream: str, door: Door, name: str, action: str = "hold") -> None:
+    """Send a frame whose action waits at a door; the name is its `request_id`, too."""
+    data = {"door": str(door.directory), "name": name}
+    await client.send(stream, action, data=data, request_id=name)

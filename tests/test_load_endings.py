@@ -13,20 +13,7 @@ import pytest
 from channels_api.demultiplexer import WebsocketDemultiplexer
 from tests.app.streams.load import CONSUMERS, FAILURES
 from tests.client import SocketClient
-from tests.load_doors import LIMIT, Door, until
-
-
-@pytest.fixture
-def door(tmp_path):
-    door = Door(tmp_path)
-    yield door
-    # Whoever a failed test left behind.
-    door.open()
-
-
-async def hold(client: SocketClient, stream: str, door: Door, name: str, action="hold") -> None:
-    data = {"door": str(door.directory), "name": name}
-    await client.send(stream, action, data=data, request_id=name)
+from tests.load_doors import LIMIT, hold, until
 
 
 async def census(client: SocketClient) -> dict:

@@ -7,17 +7,9 @@ import time
 import pytest
 
 from tests.client import PATIENCE, SocketClient
-from tests.load_doors import Door
+from tests.load_doors import hold
 
 LETTERS = "abcdefghij"
-
-
-@pytest.fixture
-def door(tmp_path):
-    door = Door(tmp_path)
-    yield door
-    # Whoever a failed test left behind.
-    door.open()
 
 
 @pytest.fixture
@@ -29,11 +21,6 @@ async def connect(server):
             return await sockets.enter_async_context(SocketClient(server.url + "ws/"))
 
         yield connect
-
-
-async def hold(client: SocketClient, stream: str, door: Door, name: str, action="hold") -> None:
-    data = {"door": str(door.directory), "name": name}
-    await client.send(stream, action, data=data, request_id=name)
 
 
 async def replies(client: SocketClient, count: int, *, timeout: float = PATIENCE) -> dict:

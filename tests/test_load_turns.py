@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from tests.client import SocketClient
-from tests.load_doors import Door, until
+from tests.load_doors import hold, until
 
 TIMED_OUT = {
     "action": "hold",
@@ -14,14 +14,6 @@ TIMED_OUT = {
     "response_status": 504,
     "request_id": "stuck",
 }
-
-
-@pytest.fixture
-def door(tmp_path):
-    door = Door(tmp_path)
-    yield door
-    # Whoever a failed test left behind.
-    door.open()
 
 
 @pytest.fixture
@@ -36,21 +28,15 @@ async def connect(server, app_server):
         yield connect
 
 
-async def hold(client: SocketClient, door: Door, *names: str, stream: str = "load-a") -> None:
-    for name in names:
-        data = {"door": str(door.directory), "name": name}
-        await client.send(stream, "hold", data=data, request_id=name)
-
-
 async def reply(client: SocketClient) -> dict:
     return (await client.receive(timeout=20))["payload"]
 
 
 async def test_a_reply_does_not_wait_for_the_frame_behind_it(connect, door):
     client = await connect()
-    await hold(client, door, "first")
+    await hold(client, "load-a", door, "first")
     await client.send("load-a", "echo", data=1, request_id="fast")
-    await hold(client, door, "slow")
+    await hold(client, "load-a", door, "slow")
     await door.reached_by("first")
     door.open("first")
     assert [(await reply(client))["request_id"] for _ in range(2)] == ["first", "fast"]
@@ -62,9 +48,11 @@ async def test_a_reply_does_not_wait_for_the_frame_behind_it(connect, door):
 async def test_sockets_take_turns_frame_by_frame(connect, door):
     """Not after all frames of the one that came first."""
     client, neighbour = await connect(THREADS=1), await connect(THREADS=1)
-    await hold(client, door, "first", "second", "third")
+    await hold(client, "load-a", door, "first")
+    await hold(client, "load-a", door, "second")
+    await hold(client, "load-a", door, "third")
     await door.reached_by("first")
-    await hold(neighbour, door, "neighbour")
+    await hold(neighbour, "load-a", door, "neighbour")
     # Answered without a thread, so the frame before it has been read.
     assert (await neighbour.request("no such stream", "echo"))["response_status"] == 404
     door.open()
@@ -76,7 +64,8 @@ async def test_sockets_take_turns_frame_by_frame(connect, door):
 async def test_the_time_of_each_frame_is_its_own(connect, door):
     """One that takes too long among others: they are answered, and it is not begun again."""
     client = await connect(ACTION_TIMEOUT=1)
-    await hold(client, door, "first", "stuck")
+    await hold(client, "load-a", door, "first")
+    await hold(client, "load-a", door, "stuck")
     await client.send("load-a", "echo", data=1, request_id="behind")
     await door.reached_by("first")
     door.open("first")
@@ -100,9 +89,9 @@ async def test_frames_that_take_long_together_are_in_time(connect):
 async def test_a_frame_that_waited_too_long_for_a_thread_is_never_begun(connect, door):
     settings = {"THREADS": 1, "ACTION_TIMEOUT": 1}
     client, neighbour = await connect(**settings), await connect(**settings)
-    await hold(client, door, "stuck")
+    await hold(client, "load-a", door, "stuck")
     await door.reached_by("stuck")
-    await hold(neighbour, door, "stuck")
+    await hold(neighbour, "load-a", door, "stuck")
     assert await reply(client) == TIMED_OUT
     assert await reply(neighbour) == TIMED_OUT
     door.open()
