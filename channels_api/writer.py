@@ -8,6 +8,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from .carrier import Carrier, carriers
 from .exceptions import CloseCode
 from .flow import Flow
 from .logs import logger
@@ -27,7 +28,7 @@ LOW_WATER = HIGH_WATER // 2
 class Writer:
     """Sends frames to a client, keeping count of what waits.
 
-    There is a task only while there is something to send, and a timer only while something can
+    It is in a task only while there is something to send, and has a timer only while something can
     take too long. `on_room` is called when a client that had fallen behind has taken everything,
     `on_close` when no more is sent to it.
     """
@@ -49,7 +50,10 @@ class Writer:
         self._was_full = False
         self._close_code: int | None = None
         self._ended = False
-        self._task: asyncio.Task[None] | None = None
+        self._carrier = carriers.get(Carrier)
+        # Whether it is to be carried; and the task that does.
+        self._is_woken = False
+        self._task: asyncio.Task[Any] | None = None
         self._flow = Flow()
         # Until when the server has to take what is being sent.
         self._send_by = math.inf
@@ -123,10 +127,15 @@ class Writer:
         self._waiting_bytes = 0
 
     def _wake(self) -> None:
-        if self._task is None:
-            self._task = asyncio.ensure_future(self._write())
+        if self._task is None and not self._is_woken:
+            self._is_woken = True
+            self._carrier.carry(self._write)
 
     async def _write(self) -> None:
+        self._is_woken = False
+        if self._ended:
+            return
+        self._task = asyncio.current_task()
         try:
             while self._queue or self._ping_is_due:
                 await self._send_next()

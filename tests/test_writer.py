@@ -335,6 +335,12 @@ class TestEnd:
         assert other_tasks() == set()
         assert server.begun == 0
 
+    async def test_not_even_a_close_that_had_not_begun(self, writer, server):
+        writer.close(CloseCode.FLOOD)
+        await writer.end()
+        await until(lambda: not other_tasks())
+        assert server.begun == 0
+
     async def test_twice_is_no_error(self, writer):
         await writer.end()
         await writer.end()

@@ -1,7 +1,8 @@
 """What each server is sent and answers: from an action to bytes, and from bytes to a `Message`."""
 
-import json
 from typing import Any, NamedTuple
+
+import orjson
 
 
 class Message(NamedTuple):
@@ -20,13 +21,13 @@ class Streams:
         payload = {"action": action, "request_id": request_id}
         payload |= {} if pk is None else {"pk": pk}
         payload |= {} if data is None else {"data": data}
-        return json.dumps({"stream": "rows", "payload": payload}).encode()
+        return orjson.dumps({"stream": "rows", "payload": payload})
 
     def subscribe(self) -> bytes:
         return self.request(0, "subscribe", data={"action": "update"})
 
     def parse(self, raw: bytes) -> Message:
-        payload = json.loads(raw)["payload"]
+        payload = orjson.loads(raw)["payload"]
         if "request_id" not in payload:
             return Message(True, None, True, payload["data"])
         ok = payload["response_status"] < 400
@@ -43,13 +44,13 @@ class Flat:
         frame = {"action": action, "request_id": request_id}
         frame |= {} if pk is None else {"pk": pk}
         frame |= {} if data is None else {"data": data}
-        return json.dumps(frame).encode()
+        return orjson.dumps(frame)
 
     def subscribe(self) -> bytes:
         return self.request(self.SUBSCRIBE, "subscribe")
 
     def parse(self, raw: bytes) -> Message:
-        frame = json.loads(raw)
+        frame = orjson.loads(raw)
         is_event = frame["request_id"] == self.SUBSCRIBE and frame["action"] != "subscribe"
         request_id = None if is_event else frame["request_id"]
         return Message(is_event, request_id, frame["response_status"] < 400, frame["data"])
@@ -74,7 +75,7 @@ class Http:
         ]
         body = b""
         if data is not None:
-            body = json.dumps(data).encode()
+            body = orjson.dumps(data)
             head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
         return "\r\n".join([*head, "", ""]).encode() + body
 
@@ -90,5 +91,5 @@ class Http:
             return None
         # A page that tells of an error is no JSON.
         ok = int(status.split()[1]) < 400
-        message = Message(False, request_id, ok, json.loads(rest[:length]) if ok else None)
+        message = Message(False, request_id, ok, orjson.loads(rest[:length]) if ok else None)
         return message, len(head) + len(end) + length
