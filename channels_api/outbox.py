@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Seconds that a result may wait in a thread that has more to do, so that many wake the event loop
 # once: each time that it wakes, it and the threads take the interpreter from one another.
-HOLD = 0.002
+HOLD = 0.01
 
 
 class Outbox:
