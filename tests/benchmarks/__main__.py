@@ -16,12 +16,13 @@ from tests.benchmarks.generator import LoadError, LoadGenerator
 from tests.benchmarks.measures import print_table
 from tests.benchmarks.measuring import PARTS, Bench
 from tests.benchmarks.peers import allow_sockets
-from tests.benchmarks.report import figure_rows, replace_block, rst_table, target_rows
+from tests.benchmarks.report import Row, figure_rows, replace_block, rst_table, target_rows
 from tests.benchmarks.sites import make_site
 from tests.benchmarks.whole import ONCE
 from tests.servers import ServerError
 
 BLOCK = "make bench"
+USUAL = ("uvicorn", "sqlite", "memory")
 
 
 def arguments() -> argparse.Namespace:
@@ -35,7 +36,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", choices=[*PARTS, *ONCE], action="append", help="may be repeated")
     parser.add_argument("--json", type=Path, help="write all values there")
     parser.add_argument(
-        "--rst", type=Path, help=f"put the tables into the block `{BLOCK}` of this document"
+        "--rst",
+        type=Path,
+        help=f"put the tables into the block `{BLOCK}` of this document; those of other servers "
+        f"than {', '.join(USUAL)} into one of theirs, the targets alone",
     )
     return parser.parse_args()
 
@@ -59,7 +63,7 @@ def measure(options: argparse.Namespace) -> Figures:
     figures = Figures()
     for name in filter(wanted.__contains__, ONCE):
         _say(name)
-        ONCE[name](figures)
+        ONCE[name](figures, options.layer)
     names = [name for name in PARTS if name in wanted]
     if names:
         with make_site(options.server, options.db, options.layer) as site, LoadGenerator() as load:
@@ -75,6 +79,12 @@ def _measure_part(bench: Bench, name: str) -> None:
         PARTS[name](bench)
     except (LoadError, ServerError) as exc:
         bench.fault(exc)
+
+
+def _write(document: Path, combination: tuple[str, ...], tables: list[list[Row]]) -> None:
+    usual = combination == USUAL
+    block = BLOCK if usual else f"{BLOCK} {' '.join(combination)}"
+    replace_block(document, block, "\n".join(map(rst_table, tables if usual else tables[1:])))
 
 
 def _say(what: str) -> None:
@@ -96,7 +106,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(figures.as_json(), indent=1))
     if options.rst:
-        replace_block(options.rst, BLOCK, "\n".join(map(rst_table, tables)))
+        _write(options.rst, (options.server, options.db, options.layer), tables)
     sys.exit(bool(figures.faults))
 
 

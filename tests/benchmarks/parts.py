@@ -40,16 +40,17 @@ class Worker(CeleryWorker):
 
 
 @contextlib.contextmanager
-def prefork() -> Iterator[Parts]:
+def prefork(layer: str) -> Iterator[Parts]:
     """Redis as broker, result backend and channel layer; two processes in the pool.
 
-    The addresses are in the environment too, for a script that publishes by itself.
+    The layer is channels_redis' core one, or that of pub/sub if it is called `pubsub`. The
+    addresses are in the environment too, for a script that publishes by itself.
     """
     with RedisServer() as redis, tempfile.TemporaryDirectory() as directory:
         address = redis.url.removesuffix("/0")
         env = {
             "TEST_DIRECTORY": directory,
-            "TEST_LAYER": "redis",
+            "TEST_LAYER": "redis-pubsub" if layer == "pubsub" else "redis",
             "TEST_REDIS_URL": redis.url,
             "TEST_BROKER": f"{address}/1",
             "TEST_RESULTS": f"{address}/2",

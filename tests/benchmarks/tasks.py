@@ -166,11 +166,11 @@ def print_report(measured: Measured) -> None:
     )
 
 
-def measure(seconds: float) -> Measured:
+def measure(seconds: float, layer: str = "redis") -> Measured:
     """Warm up, and measure; no round begins after so many seconds."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     measured = Measured()
-    with prefork() as parts, embedded() as alone:
+    with prefork(layer) as parts, embedded() as alone:
         asyncio.run(over_sockets(parts.url, "short", 1, 50, window=8))
         asyncio.run(over_sockets(alone.url, "short", 1, 50, window=8))
         end = time.monotonic() + seconds

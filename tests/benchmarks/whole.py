@@ -7,9 +7,12 @@ from tests.benchmarks.measures import percentile
 TASK_SECONDS = 40.0
 
 
-def measure_tasks(figures: Figures) -> None:
-    """From the state of a task to its frame, and what its worker spends beside the task."""
-    measured = tasks.measure(TASK_SECONDS)
+def measure_tasks(figures: Figures, layer: str) -> None:
+    """From the state of a task to its frame, and what its worker spends beside the task.
+
+    Through `redis` or `pubsub`: the in-memory layer does not lead to another process.
+    """
+    measured = tasks.measure(TASK_SECONDS, layer)
     for number, states in enumerate(measured.delays, 1):
         delays = [delay for some in states.values() for delay in some]
         figures.add(number, Case(targets.STATES, targets.P50), "ours", percentile(delays, 50))
@@ -19,7 +22,7 @@ def measure_tasks(figures: Figures) -> None:
         figures.add(number, Case(targets.TASK_CPU, "ms"), "ours", more)
 
 
-def measure_imports(figures: Figures) -> None:
+def measure_imports(figures: Figures, layer: str) -> None:
     """What an import costs beyond DRF's."""
     found = imports.measure()
     figures.add(1, Case(targets.IMPORTS, "ms"), "ours", found.milliseconds)
