@@ -84,9 +84,9 @@ def test_a_layer_in_trouble_neither_fails_nor_blocks_a_save(layer, mode, monkeyp
 def test_a_layer_in_trouble_is_complained_of_once_a_minute(layer, monkeypatch, caplog):
     monkeypatch.setattr(sender, "PAUSE", 0)
     layer.mode = "fails"
-    hint = Hint(TOPIC, Position("here", 1), Change(1, "create"))
-    for _ in range(5):
-        bell.ring_others([hint])
+    for number in range(5):  # of as many topics, since those of one would go together
+        topic = TOPIC._replace(model=f"app.model{number}")
+        bell.ring_others([Hint(topic, Position("here", 1), Change(1, "create"))])
     until(lambda: layer.calls["group_send"] >= 5)
     assert complaints(caplog) == ["The channel layer takes no messages; other processes hear later"]
 

@@ -39,7 +39,7 @@ def ring(hints: list[Hint]) -> None:
 def ring_others(hints: list[Hint]) -> None:
     """Send hints to the hubs of all other processes; they may be lost."""
     sender.send(
-        sender.Message(topic.group, to_message(topic, epoch, part))
+        sender.Message(topic.group, to_message(topic, epoch, part), join)
         for (topic, epoch), found in groupby(hints, key=_origin)
         for part in _parts(list(found))
     )
@@ -63,6 +63,14 @@ def to_message(topic: Topic, epoch: str, hints: Iterable[Hint]) -> dict[str, Any
         "epoch": epoch,
         "changes": [[position.seq, *change] for _, position, change in hints],
     }
+
+
+def join(message: dict[str, Any], following: dict[str, Any]) -> dict[str, Any] | None:
+    """One message of two, if they are of one origin and few enough."""
+    changes = [*message["changes"], *following["changes"]]
+    if len(changes) > MOST_HINTS or {**message, "changes": ()} != {**following, "changes": ()}:
+        return None
+    return {**message, "changes": changes}
 
 
 def from_message(message: dict[str, Any]) -> list[Hint]:

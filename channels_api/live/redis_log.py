@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from ..layers.sender import get_sender
+from ..layers.sender import GATHER, get_sender
 from ..locks import new_lock
 from ..logs import log_sometimes
 from ..settings import settings
@@ -111,6 +111,7 @@ class RedisLog:
             unsent = await self._append(batches)
             if not unsent:
                 pause = FIRST_PAUSE
+                await asyncio.sleep(GATHER)
                 continue
             self._outbox.put_back(unsent)
             # Full jitter, so that the processes of a site don't return to a Redis together.
