@@ -11,7 +11,7 @@ from tests.benchmarks.connections import open_many
 from tests.benchmarks.figures import Case, Figures
 from tests.benchmarks.generator import LoadError, LoadGenerator
 from tests.benchmarks.peers import PEERS
-from tests.benchmarks.report import replace_block, rst_table
+from tests.benchmarks.report import IN_SHORT, replace_block, rows_in_short, rst_table
 from tests.benchmarks.sites import make_site
 from tests.benchmarks.targets import Target
 from tests.plugin import require_program
@@ -173,6 +173,24 @@ class TestTargets:
         assert Target(CASE, 0, at_least=False).met(self.figures({1: 0.0}, {})) is True
         lost_once = self.figures({1: 0.0, 2: 0.0, 3: 1.0}, {})
         assert Target(CASE, 0, at_least=False).met(lost_once) is False
+
+
+def test_the_readme_has_medians_and_ratios_of_one_round():
+    figures = Figures()
+    for number, (own, other) in enumerate([(10, 5), (40, 10), (20, 8)], 1):
+        figures.add(number, IN_SHORT[0], "ours", own)
+        figures.add(number, IN_SHORT[0], "dcrf", other)
+    head, first, *others = rows_in_short(figures)
+    assert head == (
+        "",
+        "channels_api",
+        "DCRF",
+        "DRF over HTTP",
+        "times DCRF",
+        "times DRF over HTTP",
+    )
+    assert first == ("retrieve, 50 sockets: requests/s", "20.0", "8.00", "", "2.50", "")
+    assert all(row[1:] == ("", "", "", "", "") for row in others)
 
 
 def test_tables_go_into_a_document(tmp_path):

@@ -16,7 +16,14 @@ from tests.benchmarks.generator import LoadError, LoadGenerator
 from tests.benchmarks.measures import print_table
 from tests.benchmarks.measuring import PARTS, Bench
 from tests.benchmarks.peers import allow_sockets
-from tests.benchmarks.report import Row, figure_rows, replace_block, rst_table, target_rows
+from tests.benchmarks.report import (
+    Row,
+    figure_rows,
+    replace_block,
+    rows_in_short,
+    rst_table,
+    target_rows,
+)
 from tests.benchmarks.sites import make_site
 from tests.benchmarks.whole import ONCE
 from tests.servers import ServerError
@@ -41,6 +48,7 @@ def arguments() -> argparse.Namespace:
         help=f"put the tables into the block `{BLOCK}` of this document; those of other servers "
         f"than {', '.join(USUAL)} into one of theirs, the targets alone",
     )
+    parser.add_argument("--readme", type=Path, help="put some of it into this one's block")
     return parser.parse_args()
 
 
@@ -107,6 +115,8 @@ def main() -> None:
         options.json.write_text(json.dumps(figures.as_json(), indent=1))
     if options.rst:
         _write(options.rst, (options.server, options.db, options.layer), tables)
+    if options.readme:
+        replace_block(options.readme, BLOCK, rst_table(rows_in_short(figures)))
     sys.exit(bool(figures.faults))
 
 

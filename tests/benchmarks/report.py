@@ -1,13 +1,24 @@
 """Tables of the figures and of the targets, for a terminal and as reStructuredText."""
 
+import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.benchmarks.figures import Figures, middle
+from tests.benchmarks import targets
+from tests.benchmarks.figures import Case, Figures, middle, short
 from tests.benchmarks.peers import PEERS
 from tests.benchmarks.targets import TARGETS, Target
 
 Row = tuple[str, ...]
+# What the README shows.
+IN_SHORT = [
+    *(targets.load_case(action, "50 sockets", targets.RPS) for action in targets.ACTIONS),
+    targets.one_audience(1000, targets.EVENTS),
+    targets.one_audience(1000, targets.LAST_P50),
+    Case(targets.SOME_AUDIENCES, targets.EVENTS),
+    Case(targets.CONNECTED, targets.OVER_RAW),
+]
+OTHERS = ("dcrf", "drf")
 MET = {True: "yes", False: "no", None: "not measured"}
 
 
@@ -40,6 +51,22 @@ def _target_row(target: Target, figures: Figures) -> Row:
         f"{sign} {target.bound:g}" if target.bound else "0",
         middle(target.values(figures)),
         MET[target.met(figures)],
+    )
+
+
+def rows_in_short(figures: Figures) -> list[Row]:
+    """A few cases, with the medians of ours and of other libraries and the ratios to these."""
+    titles = [PEERS[name].title for name in OTHERS]
+    head = ("", PEERS["ours"].title, *titles, *(f"times {title}" for title in titles))
+    return [head, *(_row_in_short(case, figures) for case in IN_SHORT)]
+
+
+def _row_in_short(case: Case, figures: Figures) -> Row:
+    values = [figures.of(case, name) for name in ("ours", *OTHERS)]
+    values += [figures.ratios(case, "ours", name) for name in OTHERS]
+    return (
+        f"{case.name}: {case.unit}",
+        *(short(statistics.median(each)) if each else "" for each in values),
     )
 
 
