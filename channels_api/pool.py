@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections import OrderedDict, deque
@@ -14,8 +15,11 @@ from typing import NamedTuple, Protocol
 from .exceptions import Overloaded
 from .locks import new_lock
 from .outbox import Outbox
+from .pressure import Pressure
 
 Put = Callable[..., object]
+# Seconds between two looks at whether what waits needs one more thread.
+PATIENCE = 0.005
 
 
 class Job(Protocol):
@@ -79,6 +83,7 @@ class _Worker:
                 self._pool.put_back(item)
         except BaseException as exc:  # the thread is for others, too
             item.outbox.put(item.job.fail, exc)
+        self._pool.done += 1  # about: nothing but whether it grows is looked at
         following = self._take(self)
         # After it is known whether there is more to do, and after this thread counts as idle: who
         # hears of the result may have the next job for it.
@@ -90,7 +95,8 @@ class ThreadPool:
     """At most `size` threads for all owners but those in `alone`.
 
     One more serves each owner in `reserved` and nobody else; those in `alone` have that one only.
-    Threads start when there is work.
+    Threads start when there is work: the first at once, each other one when what runs waits for
+    something that is not the interpreter.
     """
 
     def __init__(
@@ -99,6 +105,10 @@ class ThreadPool:
         self.size = size
         self.pid = os.getpid()
         self.is_closed = False
+        # Pieces of work, of all threads.
+        self.done = 0
+        self._pressure = Pressure()
+        self._looks = False
         self._reserved = reserved
         self._alone = alone
         self._lock = new_lock()
@@ -164,19 +174,49 @@ class ThreadPool:
             self._own[owner] = _Worker(self, owner, partial(self._take_own, owner))
         elif owner in self._alone:
             pass  # its thread looks for more when it is through
-        elif self._asleep:
+        elif not self.is_busy:
+            self._wake_any()
+        elif not self._looks and self._has_more:
+            self._pressure.look(self.done)
+            self._look_later()
+
+    @property
+    def _has_more(self) -> bool:
+        return bool(self._asleep) or self._started < self.size
+
+    def _wake_any(self) -> None:
+        if self._asleep:
             self._asleep.pop().wake()
         elif self._started < self.size:
             _Worker(self, self._started + 1, self._take)
             self._started += 1
 
+    def _look_later(self) -> None:
+        self._looks = True
+        asyncio.get_running_loop().call_later(PATIENCE, self._look)
+
+    def _look(self) -> None:
+        with self._lock:
+            self._looks = False
+            if self._next_owner is None:
+                return
+            if self._pressure.look(self.done):
+                with contextlib.suppress(RuntimeError):  # the system gives no more threads
+                    self._wake_any()
+            if self._has_more:
+                self._look_later()
+
     def _take(self, worker: _Worker) -> _Item | None:
         with self._lock:
-            owner = next((each for each in self._waiting if each not in self._alone), None)
+            owner = self._next_owner
             if owner is None:
                 self._asleep.append(worker)
                 return None
             return self._next_of(owner)
+
+    @property
+    def _next_owner(self) -> Hashable | None:
+        return next((each for each in self._waiting if each not in self._alone), None)
 
     def _take_own(self, owner: Hashable, _: _Worker) -> _Item | None:
         with self._lock:
