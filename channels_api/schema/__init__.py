@@ -8,13 +8,13 @@ from typing import Any
 from django.conf import settings
 
 from ..logs import logger
+from ..sockets import Socket, find_sockets
 from . import shapes
 from .asyncapi import Document
 from .draft7 import plain
 from .fields import Warn
 from .leaves import make_leaves
 from .serializers import Components
-from .sockets import Socket, find_sockets
 from .streams import StreamInspector, StreamSchema
 
 __all__ = ["make_schema"]

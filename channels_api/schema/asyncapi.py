@@ -6,10 +6,10 @@ import re
 from collections.abc import Container
 from typing import Any
 
+from ..sockets import Socket
 from . import shapes
 from .draft7 import Schema
 from .serializers import FORBIDDEN
-from .sockets import Socket
 from .streams import ActionSchema, StreamSchema
 
 VERSION = "3.0.0"

@@ -16,6 +16,7 @@ from ..decorators import Action
 from ..exceptions import InvalidAction, NotSubscribable
 from ..protocol import RequestFrame
 from ..requests import READING_METHODS, Handshake
+from ..sockets import PARAMETER, Socket
 from ..tasks import TaskBinding
 from ..viewsets import ViewSetBinding
 from . import shapes
@@ -24,7 +25,6 @@ from .fields import Use, Warn
 from .filters import filter_properties, page_properties, page_schema
 from .keys import lookup_schema
 from .serializers import Components, key_field
-from .sockets import PARAMETER, Socket
 
 READS = ("list", "retrieve")
 SUBSCRIBING = ("subscribe", "unsubscribe")

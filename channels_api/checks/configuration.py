@@ -1,23 +1,14 @@
-"""System checks: what is wrong with a project's configuration, and what to do about it."""
+"""The CHANNELS_API setting: its keys and the kinds of their values."""
 
 from __future__ import annotations
 
-import re
-import sys
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, register
-from django.core.checks import Warning as CheckWarning
 
-from .handover import get_engine, has_celery_app
-from .settings import DEFAULTS, settings
-
-# What a project imports only for tasks.
-TASK_MODULES = frozenset({"channels_api.tasks", "channels_api.resources"})
-EMBEDDED_NEEDS = (5, 7)
+from ..settings import DEFAULTS, settings
 
 # Where None could not mean "no limit".
 NEEDED = (
@@ -107,7 +98,7 @@ def _is_redis(log: Any) -> bool:
 @register
 def check_log(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """E006: LOG is in Redis, and redis-py is not installed."""
-    if not _is_dict() or not _is_redis(settings.LOG) or find_spec("redis"):
+    if not is_dict() or not _is_redis(settings.LOG) or find_spec("redis"):
         return []
     return [
         Error(
@@ -118,56 +109,6 @@ def check_log(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register
-def check_embedded_worker(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """W001: EMBEDDED_WORKER without DEBUG. E005: EMBEDDED_WORKER without Celery 5.7."""
-    if not _is_dict() or settings.EMBEDDED_WORKER is not True:
-        return []
-    if not django_settings.DEBUG:
-        return [
-            CheckWarning(
-                'CHANNELS_API["EMBEDDED_WORKER"] does nothing while DEBUG is off.',
-                hint="It is for development. Start `celery -A <project> worker` instead.",
-                id="channels_api.W001",
-            )
-        ]
-    return [] if _celery_version() >= EMBEDDED_NEEDS else [_old_celery()]
-
-
-def _is_dict() -> bool:
-    # Anything else has an error of its own.
+def is_dict() -> bool:
+    """Whether CHANNELS_API can be read; anything else has an error of its own."""
     return isinstance(getattr(django_settings, "CHANNELS_API", None) or {}, dict)
-
-
-def _old_celery() -> CheckMessage:
-    return Error(
-        'CHANNELS_API["EMBEDDED_WORKER"] needs Celery 5.7 or newer.',
-        hint='pip install "celery>=5.7"',
-        id="channels_api.E005",
-    )
-
-
-def _celery_version() -> tuple[int, ...]:
-    try:
-        found = version("celery")
-    except PackageNotFoundError:
-        return ()
-    return tuple(int(part) for part in re.findall(r"\d+", found)[:2])
-
-
-@register
-def check_result_backend(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """E004: no server can read the states of the project's tasks."""
-    # Asked for where tasks are certainly used: Celery alone needs no results.
-    if not _is_dict() or not TASK_MODULES & sys.modules.keys() or not has_celery_app():
-        return []
-    fault = get_engine().find_fault()
-    if fault is None:
-        return []
-    return [
-        Error(
-            f"Celery's result backend can't be used for tasks that clients watch: {fault}",
-            hint="Set CELERY_RESULT_BACKEND to Redis or a database, for example.",
-            id="channels_api.E004",
-        )
-    ]
