@@ -8,7 +8,7 @@ import pytest
 from channels.layers import ChannelLayerManager
 from django.test import override_settings
 
-from channels_api.checks import check_settings
+from channels_api.checks.configuration import check_settings
 from channels_api.settings import DEFAULTS
 from tests import readme
 from tests.client import SocketClient
