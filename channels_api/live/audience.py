@@ -255,6 +255,9 @@ class Audience:
 
 async def _read_own(subscription: Subscription, position: Position) -> tuple[Rows, Snapshot]:
     reader, row = subscription.reader, subscription.row
-    if row is None:
+    if row is not None:
+        return await run_in_thread(read_row, reader, position, row, owner=reader.owner)
+    # Also after a read for all that had shown that they see different things, as each process finds
+    # out anew: they would all begin at once.
+    async with turn():
         return await run_in_thread(read_all, reader, position, owner=reader.owner)
-    return await run_in_thread(read_row, reader, position, row, owner=reader.owner)
