@@ -1,14 +1,10 @@
 """Pings and pongs through real servers: who is asked, who is closed, and what it costs."""
 
 import asyncio
-import base64
 import contextlib
 import json
-import re
 import socket
-import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,13 +17,14 @@ from tests.client import FRAME_PATIENCE, SocketClient, parse_strictly
 from tests.faults_helpers import LONG
 from tests.frames_cases import error_frame
 from tests.live_helpers import do, event, subscribe, until
+from tests.memory import MEGABYTE, resident_memory
+from tests.raw_sockets import masked, raw_socket, read_until
 from tests.servers import AppServer
 
 # An interval that a test can wait for, and still long for what is done within it.
 SOON = 1.5
 UNANSWERED = error_frame(408, f"No ping was answered for {SOON} seconds.")
 NO_PING = error_frame(400, "The pong answers no ping that waits for one.")
-MEGABYTE = 1024 * 1024
 # 25 MB of events, or 100: the stream, the size of its rows, how many.
 EVENTS = ("flow", 100_000, 1000) if LONG else ("load-questions", 200_000, 125)
 
@@ -157,40 +154,13 @@ async def test_who_answers_late_goes_on(server):
 
 @contextlib.contextmanager
 def deaf_subscriber(server: AppServer, stream: str) -> Iterator[socket.socket]:
-    """Speaks the protocol, subscribes, and never reads again: all of it without a library."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
-        key = base64.b64encode(bytes(16)).decode()
-        connection.sendall(
-            f"GET /ws/ HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
-            f"Origin: http://127.0.0.1:{server.port}\r\nConnection: Upgrade\r\n"
-            f"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
-            f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n".encode()
-        )
-        answer = read_until(connection, b"\r\n\r\n")
-        assert f"\r\nsec-websocket-protocol: {SUBPROTOCOL}\r\n".encode() in answer.lower()
+    """Speaks the protocol, subscribes, and never reads again."""
+    with raw_socket(server.port, Sec_WebSocket_Protocol=SUBPROTOCOL) as (connection, head):
+        assert f"\r\nsec-websocket-protocol: {SUBPROTOCOL}\r\n".encode() in head
         payload = {"action": "subscribe", "data": {"action": "*"}}
-        connection.sendall(masked(json.dumps({"stream": stream, "payload": payload})))
+        connection.sendall(masked(json.dumps({"stream": stream, "payload": payload}).encode()))
         read_until(connection, b'"response_status":200')
         yield connection
-
-
-def read_until(connection: socket.socket, end: bytes) -> bytes:
-    received = b""
-    while end not in received:
-        piece = connection.recv(4096)
-        assert piece, f"the server closed after {received!r}"
-        received += piece
-    return received
-
-
-def masked(text: str) -> bytes:
-    """A text frame of fewer than 126 bytes; masked with zeros, which changes nothing."""
-    return struct.pack("!BB", 0x81, 0x80 | len(text)) + bytes(4) + text.encode()
-
-
-def resident_memory(pid: int) -> int:
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return int(re.search(r"^Rss:\s+(\d+) kB", text, re.MULTILINE)[1]) * 1024
 
 
 async def test_who_reads_is_never_stopped_and_who_does_not_costs_no_memory(unlimited):

@@ -3,20 +3,18 @@
 import asyncio
 import contextlib
 import re
-import socket
-import struct
-from pathlib import Path
 
 import pytest
 
 from tests.client import PATIENCE, SocketClient
 from tests.frames_cases import error_frame, frame, not_json
 from tests.frames_helpers import KINDS, ask, assert_answers, reply, ws
+from tests.memory import MEGABYTE, peak_of_memory
+from tests.raw_sockets import masked, raw_socket
 
 BAD = error_frame(400, not_json("Expecting value (line 1 column 1)"))
 BINARY = error_frame(400, "Binary frames are not taken: send JSON as text.")
 TOO_LARGE = error_frame(413, "The frame is too large: 65536 bytes are allowed.")
-MEGABYTE = 2**20
 LARGE = " " * 65_537
 # Answered at once, by no action, so that nothing waits in line.
 UNKNOWN = '{"stream": "nope", "payload": {"action": "echo", "request_id": 7}}'
@@ -296,28 +294,10 @@ def push(port: int, size: int) -> int:
     By hand, since no library goes on when it has seen a close. Nothing is read: what the server
     says fits into the buffers.
     """
-    text = UNKNOWN.ljust(60_000).encode()
-    # Text, the last piece; masked with zeros, which changes nothing; the length in 16 bits.
-    message = b"\x81\xfe" + struct.pack("!H", len(text)) + bytes(4) + text
+    message = masked(UNKNOWN.ljust(60_000).encode())
     pushed = 0
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        connection.sendall(
-            b"GET /ws/ HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nOrigin: http://127.0.0.1:%d\r\n"
-            b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n" % (port, port)
-        )
-        assert connection.recv(4096).startswith(b"HTTP/1.1 101 ")
-        with contextlib.suppress(ConnectionError):
-            while pushed < size:
-                connection.sendall(message)
-                pushed += len(message)
+    with raw_socket(port) as (connection, _), contextlib.suppress(ConnectionError):
+        while pushed < size:
+            connection.sendall(message)
+            pushed += len(message)
     return pushed
-
-
-def peak_of_memory(pid: int, *, forget: bool = False) -> int:
-    """The most bytes that a process held since its start, or since this was told to forget it."""
-    process = Path("/proc") / str(pid)
-    if forget:
-        (process / "clear_refs").write_text("5")
-    kilobytes = re.search(r"VmHWM:\s+(\d+) kB", (process / "status").read_text())[1]
-    return int(kilobytes) * 1024
