@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -20,7 +23,7 @@ from tests.client import SocketClient
 from tests.faults_helpers import LONG
 from tests.live_helpers import do, follow, go_on, keep, question, questions, until
 from tests.memory import MEGABYTE, peak_of_memory
-from tests.raw_sockets import COMPRESSED, TEXT, masked, raw_socket
+from tests.raw_sockets import COMPRESSED, TEXT, masked, raw_socket, read_until
 from tests.replica import Replica
 from tests.servers import ROOT, AppServer
 
@@ -56,16 +59,34 @@ async def test_a_client_that_stands_still_is_given_up(server, app_server):
             assert (await census(other))["topics"] == 1
             process.send_signal(signal.SIGSTOP)
             await do(other, "create", {"question_text": "b"})
-
-            async def nobody_subscribes() -> bool:
-                return (await census(other))["topics"] == 0
-
-            await until(nobody_subscribes)
+            await until(partial(nobody_subscribes, other))
             process.send_signal(signal.SIGCONT)
             told = await asyncio.to_thread(list, tells)
     # It was sent what happened before it was missed; the frame of no action is the reason.
     assert told[0] == "create\n"
     assert told[-1] in (f"{CloseCode.SILENT_TOO_LONG}\n", f"{CloseCode.TOO_SLOW}\n")
+
+
+async def test_daphne_gives_up_who_does_not_read(app_server, transactional_db):
+    """Where no ping of ours asks, those of the WebSocket do: a server of 2 seconds' patience."""
+    server = app_server("daphne", arguments=["--ping-interval", "1", "--ping-timeout", "2"])
+    async with SocketClient(server.url + "ws/") as other:
+        with raw_socket(server.port) as (connection, _):
+            ask(connection, "live", "subscribe", {"action": "*"})
+            read_until(connection, b'"response_status":200')
+            assert (await census(other))["topics"] == 1
+            for _ in range(20):
+                ask(connection, "load-a", "large", 1_000_000)
+            await until(partial(nobody_subscribes, other))
+
+
+def ask(connection: socket.socket, stream: str, action: str, data: object) -> None:
+    payload = {"action": action, "data": data}
+    connection.sendall(masked(json.dumps({"stream": stream, "payload": payload}).encode()))
+
+
+async def nobody_subscribes(client: SocketClient) -> bool:
+    return (await census(client))["topics"] == 0
 
 
 # compression bombs

@@ -98,8 +98,8 @@ def _unguarded(socket: Socket) -> Iterator[CheckMessage]:
 def _has_users(socket: Socket) -> bool:
     from channels.auth import AuthMiddleware
 
-    by_frames = getattr(socket.demultiplexer, "authentication_classes", None)
-    return bool(by_frames) or any(isinstance(each, AuthMiddleware) for each in socket.way)
+    own = getattr(socket.demultiplexer, "authentication_classes", None)
+    return bool(own) or any(isinstance(each, AuthMiddleware) for each in socket.way)
 
 
 def _ambiguous() -> Iterator[CheckMessage]:
