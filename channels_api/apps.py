@@ -17,9 +17,11 @@ class ChannelsAPIConfig(AppConfig):
         from . import checks  # noqa: F401
         from .handover import connect_celery
         from .live.changes import connect_watched
+        from .live.sessions import watch_sessions
         from .live.users import watch_users
 
         autodiscover_modules("bindings")
         watch_users()
+        watch_sessions()
         connect_watched()
         connect_celery()

@@ -9,6 +9,7 @@ import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
+from .admission import Admission
 from .background.watches import Watches
 from .bindings import ResourceBindingBase
 from .exceptions import (
@@ -24,7 +25,7 @@ from .limits import BAD_FRAMES, LARGE_FRAMES, REFUSED_FRAMES, Strikes, TokenBuck
 from .live.subscriptions import Subscriptions
 from .logs import logger
 from .protocol import Reply, RequestFrame, byte_length, parse
-from .requests import Handshake, Scope
+from .requests import Scope
 from .settings import settings
 from .spawn import Timer
 from .threads import start
@@ -36,7 +37,7 @@ Streams = Mapping[str, type[ResourceBindingBase]]
 CANCEL_SECONDS = 5.0
 
 
-class Connection:
+class Connection(Admission):
     """Answers the frames of one socket. `end` must be called when the socket is gone."""
 
     def __init__(
@@ -45,13 +46,13 @@ class Connection:
         streams: Streams,
         send: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
+        super().__init__(scope)
         self._loop = asyncio.get_running_loop()
         self._streams = streams
-        self._handshake = Handshake(scope)
         # Those of whoever brings the frames: a frame is run with them, whatever the context is in
         # which the one before it ended.
         self._variables = contextvars.copy_context()
-        self.writer = Writer(send, on_room=self._resume, on_close=self._unsubscribe)
+        self.writer = Writer(send, on_room=self._resume, on_close=self._let_go)
         self.subscriptions = Subscriptions(self.writer)
         self.watches = Watches(self.writer)
         self._lanes: dict[str, Lane] = {}
@@ -98,7 +99,7 @@ class Connection:
         Async actions are cancelled; sync ones end in their threads, unheard.
         """
         self._ending = True
-        self._unsubscribe()
+        self._let_go()
         for turn in self._turns:
             turn.stop()
         self._turns.clear()
@@ -110,11 +111,13 @@ class Connection:
         if tasks:
             await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
         # Again: a subscribe may have ended while it was being cancelled.
-        self._unsubscribe()
+        self._let_go()
         await self.writer.end()
 
     def _receive_text(self, text: str) -> None:
         try:
+            if self._take_token(text):
+                return
             frame = parse(text, max_depth=settings.MAX_DEPTH)
         except FrameError as fault:
             self._refuse(fault, BAD_FRAMES, CloseCode.PROTOCOL_ABUSE)
@@ -175,7 +178,8 @@ class Connection:
     def _may_start(self) -> bool:
         # Replies that the client does not read are not made: they would only fill the memory.
         running = len(self._turns) + len(self._tasks)
-        return running < settings.MAX_IN_FLIGHT and self.writer.has_room
+        may_run = running < settings.MAX_IN_FLIGHT and self._authenticating is None
+        return may_run and self.writer.has_room
 
     def _start_waiting(self) -> None:
         if self._ending:
@@ -192,7 +196,7 @@ class Connection:
         self._turns.add(turn)
         self._set_turns_timer()
         try:
-            start(turn, owner=self._handshake)
+            start(turn, owner=self.handshake)
         except Overloaded as exc:
             turn.give_up(exc)
 
@@ -238,7 +242,7 @@ class Connection:
 
     def make_binding(self, frame: RequestFrame) -> ResourceBindingBase:
         binding_class = self._streams[frame.stream]
-        return binding_class(self._handshake, frame, self.subscriptions, self.watches)
+        return binding_class(self.handshake, frame, self.subscriptions, self.watches)
 
     def take_reply(self, binding: ResourceBindingBase, text: str) -> None:
         if not self._ending:
@@ -274,6 +278,7 @@ class Connection:
     def _send(self, binding: ResourceBindingBase, text: str) -> None:
         self.writer.push(text)
         binding.replied()
+        self._look_for_end()
 
     async def _limited(
         self, binding: ResourceBindingBase, answering: Coroutine[Any, Any, str]
@@ -289,8 +294,9 @@ class Connection:
         finally:
             timer.stop()
 
-    def _unsubscribe(self) -> None:
+    def _let_go(self) -> None:
         # Not at the socket's end, which a client that does not answer can put off.
+        self.leave()
         self.subscriptions.close()
         self.watches.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from channels.consumer import AsyncConsumer
@@ -12,6 +12,8 @@ from rest_framework.viewsets import ViewSetMixin
 
 from .bindings import ResourceBindingBase
 from .connection import Connection, Streams
+from .credentials import REFUSALS
+from .exceptions import CloseCode
 from .handover import connect_celery, start_embedded_worker
 from .live.changes import watch
 from .logs import logger
@@ -25,9 +27,16 @@ class WebsocketDemultiplexer(AsyncConsumer):
     A subclass sets `consumers`: binding classes, their `.consumer`, or DRF viewsets, by the name
     of their stream; or a list of bindings that name their streams themselves. It may override
     `connect()` to refuse a socket, and `disconnect(code)`. Mount it with `as_asgi()`.
+
+    `authentication_classes` are DRF's. They are given the handshake as a GET request; where they
+    find nobody, and where they are an empty list, the user is anonymous. None: the user is whom
+    the middleware has put into the scope. A token comes in the header Authorization, in a
+    subprotocol `bearer.<token>`, or in a first frame `{"authenticate": "<token>"}`, which is
+    answered `{"authenticated": true}`; frames behind it wait for that.
     """
 
     consumers: ClassVar[Mapping[str, Any] | Iterable[Any]] = {}
+    authentication_classes: ClassVar[Sequence[Any] | None] = None
 
     streams: ClassVar[Streams] = {}
 
@@ -85,10 +94,30 @@ class WebsocketDemultiplexer(AsyncConsumer):
             if message["type"] == "websocket.receive":
                 self.connection.receive(message.get("text"))
             elif message["type"] == "websocket.connect":
-                await self.connect()
+                await self._connect()
             elif message["type"] == "websocket.disconnect":
                 code: int = message.get("code") or 1005
                 return code
+
+    async def _connect(self) -> None:
+        if self.authentication_classes is None and "user" not in self.scope:
+            self._check_nobody_is_needed()
+        try:
+            await self.connection.authenticate(self.authentication_classes)
+        except REFUSALS:
+            await self.close(CloseCode.NOT_AUTHENTICATED)
+        else:
+            await self.connect()
+
+    def _check_nobody_is_needed(self) -> None:
+        # Here, since only a socket's scope tells which middleware is there.
+        for stream, binding in self.streams.items():
+            if binding.needs_user():
+                raise ImproperlyConfigured(
+                    f"{type(self).__name__}: {stream!r} is for users who are logged in, and no "
+                    "middleware has put a user into the scope. Put AuthMiddlewareStack around the "
+                    "router, or set authentication_classes."
+                )
 
     async def connect(self) -> None:
         """A client wants to connect: `accept()` by default; `close()` refuses it."""

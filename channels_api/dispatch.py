@@ -78,13 +78,17 @@ class Dispatch(Policies):
             return await self._arefuse(exc)
 
     async def _answer(self) -> str:
-        await run_in_thread(self.initial, owner=self.handshake)
+        await run_in_thread(self._begin_frame, owner=self.handshake)
         with submitting(self.submission):
             result = await self._call(self.available_action)
         task = task_in(result)
         if task is not None:
             result = await run_in_thread(self._hand_over, task, owner=self.handshake)
         return await self._begin(result) if isinstance(result, Begun) else self._encode(result)
+
+    def _begin_frame(self) -> None:
+        self.handshake.check()
+        self.initial()
 
     def _hand_over(self, result: Any) -> Begun:
         return hand_over(result, self.submission, owner=self.task_owner)
@@ -114,6 +118,7 @@ class Dispatch(Policies):
         A failure is a reply too.
         """
         try:
+            self.handshake.check()
             with atomic_requests(), submitting(self.submission):
                 self.initial()
                 result = self._call(self.available_action)

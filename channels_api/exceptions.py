@@ -63,6 +63,22 @@ class ActionDenied(drf.APIException):
     default_code = "permission_denied"
 
 
+class LoginEnded(drf.APIException):
+    """Whoever opened the socket is not logged in any more; it is closed after the reply."""
+
+    status_code = status.HTTP_401_UNAUTHORIZED
+    default_detail = "You are not logged in any more."
+    default_code = "login_ended"
+
+
+class LoginUnknown(drf.APIException):
+    """It can't be found out whether whoever opened the socket is still logged in."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "Who you are can't be checked at the moment. Try again later."
+    default_code = "login_unknown"
+
+
 class InvalidAction(drf.APIException):
     """The binding has no action of that name."""
 

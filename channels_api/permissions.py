@@ -34,6 +34,13 @@ class IsAuthenticated(BasePermission):
         return bool(user and user.pk and user.is_authenticated)
 
 
+# Those of DRF's that let nobody in who is not logged in.
+FOR_USERS = (
+    *(drf.IsAuthenticated, drf.IsAdminUser),
+    *(drf.DjangoModelPermissions, drf.DjangoObjectPermissions),
+)
+
+
 def is_classic(permission_class: Any) -> bool:
     """Whether an entry of `permission_classes` is of 0.4.1's family (a composition never is)."""
     return isinstance(permission_class, type) and issubclass(permission_class, BasePermission)
@@ -74,6 +81,24 @@ def is_built_in(permission: Any) -> bool:
         return all(is_built_in(operand) for operand in operands.values())
     own = permission if isinstance(permission, type) else type(permission)
     return own.__module__ in (drf.__name__, __name__)
+
+
+def needs_user(permission_class: Any) -> bool:
+    """Whether an entry of `permission_classes` surely lets nobody in who is not logged in.
+
+    Not of a class of the project's own, nor of one that lets everybody read.
+    """
+    return _needs_user(drf_permission(permission_class))
+
+
+def _needs_user(permission: Any) -> bool:
+    if isinstance(permission, _ClassicOperand):
+        return isinstance(permission.permission, IsAuthenticated)
+    if isinstance(permission, drf.AND):
+        return any(map(_needs_user, _operands(permission).values()))
+    if isinstance(permission, drf.OR):
+        return all(map(_needs_user, _operands(permission).values()))
+    return type(permission) in FOR_USERS
 
 
 class _ClassicOperand(drf.BasePermission):

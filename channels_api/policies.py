@@ -21,7 +21,7 @@ from .decorators import Action
 from .exceptions import ActionDenied, InvalidAction
 from .lookups import canonical_pk
 from .pagination import BarePagination
-from .permissions import drf_permission, is_classic
+from .permissions import drf_permission, is_classic, needs_user
 from .protocol import RequestFrame
 from .requests import READING_METHODS, FrameRequest, Handshake, Scope
 from .settings import default_permission_classes
@@ -232,6 +232,11 @@ class Policies:
         return rest_framework_settings.EXCEPTION_HANDLER
 
     @classmethod
+    def needs_user(cls) -> bool:
+        """Whether it is certain that nobody is answered who is not logged in."""
+        return all_need_users(cls, Policies)
+
+    @classmethod
     def _declared_model(cls) -> type[models.Model] | None:
         # Not by get_queryset(): this is asked before permissions are, and it may need a user.
         declared = cls.model or getattr(cls.queryset, "model", None)
@@ -242,3 +247,14 @@ class Policies:
         if self.permission_classes is None:
             return default_permission_classes()
         return self.permission_classes
+
+
+def all_need_users(policy_class: Any, base: Any) -> bool:
+    """The same of a binding or a viewset, whose `get_permissions` is by default that of `base`."""
+    classes = policy_class.permission_classes
+    if classes is None:
+        classes = default_permission_classes()
+    if policy_class.get_permissions is not base.get_permissions:
+        return False  # it decides for itself
+    # A property is not known without a user.
+    return isinstance(classes, (list, tuple)) and any(map(needs_user, classes))

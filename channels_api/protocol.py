@@ -141,6 +141,27 @@ def parse_pong(text: str) -> int | None:
     return None if match is None else int(match[1])
 
 
+# What may stand in an Authorization header (RFC 6750).
+TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
+AUTHENTICATED_TEXT = '{"authenticated":true}'
+
+
+def parse_token(text: str) -> str | None:
+    """The token in `{"authenticate": "..."}`, the first frame of a client; None for another frame.
+
+    Raises FrameError where there is such a key, and anything else that does not belong there.
+    """
+    if '"authenticate"' not in text:
+        return None
+    content = _loads(text)
+    if not isinstance(content, dict) or "stream" in content or "authenticate" not in content:
+        return None
+    token = content["authenticate"]
+    if len(content) > 1 or not isinstance(token, str) or not TOKEN.fullmatch(token):
+        raise FrameError("To authenticate, send a token as a string, and nothing beside it.")
+    return token
+
+
 _encoder = JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -283,6 +304,8 @@ def _shape_fault(content: dict[str, Any]) -> str | None:
     payload = content.get("payload")
     if "pong" in content and "stream" not in content:
         return "The pong answers no ping that waits for one."
+    if "authenticate" in content and "stream" not in content:
+        return "A token is taken in the first frame only, where the server asks for one."
     if not isinstance(content.get("stream"), str):
         return "A frame needs a stream, which must be a string."
     if not isinstance(payload, dict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.handlers.asgi import ASGIRequest
@@ -19,9 +19,16 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
+if TYPE_CHECKING:
+    from .login import Login
+
 Scope = MutableMapping[str, Any]
 
 SCHEMES = {"ws": "http", "wss": "https"}
+# Before a token that is offered as a subprotocol.
+BEARER = "bearer."
+# What differs between the handshakes of one browser.
+OF_ONE_HANDSHAKE = frozenset((b"sec-websocket-key", b"sec-websocket-extensions"))
 # Actions whose data stands where HTTP has the query string.
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -37,17 +44,38 @@ class Handshake:
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        self._reloaded: Any = None
+        self._is_nobody = False
+        # What an authentication class has found beside the user: `request.auth`.
+        self.auth: Any = None
+        # What a client has sent as its token, where there is no header for it.
+        self.token: str | None = None
+        # Who looks after it whether the user may still act; None where there is nobody.
+        self.login: Login | None = None
 
     @property
     def user(self) -> Any:
         """The scope's user; AnonymousUser where no auth middleware put one there."""
         # An instance: the class itself, as a missing middleware leaves it elsewhere, is truthy
         # and has a truthy `is_authenticated`.
-        return self._reloaded or self.scope.get("user") or AnonymousUser()
+        return (not self._is_nobody and self.scope.get("user")) or AnonymousUser()
+
+    def take_token(self) -> None:
+        """Take the token that came as a subprotocol: browsers let pages set no header."""
+        for offered in self.scope.get("subprotocols", ()):
+            if offered.startswith(BEARER):
+                self.token = offered[len(BEARER) :]
+
+    def set_user(self, user: Any) -> None:
+        """Take what was found out about the user; None: it may not act any more."""
+        self._is_nobody = user is None
+        if user is not None:
+            self.scope["user"] = user
 
     def reload_user(self) -> None:
-        """Read the user again from the database: permissions, groups, and whether it is active."""
+        """Find out again who the user is: permissions, groups, and whether it is active."""
+        if self.login is not None and self.login.asks_classes:
+            self.login.reload()
+            return
         user = self.scope.get("user")
         if not isinstance(user, Model) or user.pk is None:
             return
@@ -56,7 +84,12 @@ class Handshake:
         users = user.__class__._base_manager.using(alias)
         fresh = users.filter(pk=user.pk).first()
         active = fresh is not None and getattr(fresh, "is_active", True)
-        self._reloaded = fresh if active else AnonymousUser()
+        self.set_user(fresh if active else None)
+
+    def check(self) -> None:
+        """Raise what an action is refused with whose user may not act any more; in a thread."""
+        if self.login is not None:
+            self.login.check()
 
     @cached_property
     def http(self) -> ASGIRequest:
@@ -107,13 +140,14 @@ class FrameHttpRequest(HttpRequest):
 
 
 class SocketAuthentication(BaseAuthentication):
-    """The user that the socket's middleware found, as DRF's `request.user`."""
+    """Who the socket's user was found to be, as DRF's `request.user` and `request.auth`."""
 
-    def __init__(self, user: Any) -> None:
+    def __init__(self, user: Any, auth: Any) -> None:
         self.user = user
+        self.auth = auth
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        return (self.user, None) if self.user.is_authenticated else None
+        return (self.user, self.auth) if self.user.is_authenticated else None
 
 
 class FrameRequest(Request):
@@ -123,9 +157,8 @@ class FrameRequest(Request):
         reading = method in READING_METHODS
         query = query_params(data) if reading else QueryDict()
         request = FrameHttpRequest(handshake, method, query)
-        super().__init__(
-            request, authenticators=[SocketAuthentication(request.user)], negotiator=_negotiator
-        )
+        authentication = SocketAuthentication(request.user, handshake.auth)
+        super().__init__(request, authenticators=[authentication], negotiator=_negotiator)
         self._full_data = self._data = {} if reading or data is None else data
         self._files: MultiValueDict[str, Any] = MultiValueDict()
         self.accepted_renderer = _renderer

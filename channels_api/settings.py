@@ -45,6 +45,9 @@ DEFAULTS: dict[str, Any] = {
     # Seconds after which watched tasks and a shared log are looked at again: whatever ring was
     # lost is found then.
     "HEARTBEAT": 10,
+    # Seconds after which user, session and token are looked at again, for what changes without
+    # a signal of Django's. None: never.
+    "AUTH_MAX_AGE": 30,
     # Seconds after which it is looked at again which rows a subscriber may see, for what changes
     # that without changing the rows. None: never.
     "REVALIDATE": 60,

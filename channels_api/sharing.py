@@ -8,13 +8,11 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from .permissions import decides_per_object, is_built_in, is_open
-from .requests import Handshake
+from .requests import OF_ONE_HANDSHAKE, Handshake
 
 if TYPE_CHECKING:
     from .bindings import ResourceBindingBase
 
-# What differs between the handshakes of one browser.
-OF_ONE_HANDSHAKE = frozenset((b"sec-websocket-key", b"sec-websocket-extensions"))
 # Filter backends that look at the query and never at the user.
 IMPERSONAL_BACKENDS = ("rest_framework.filters", "django_filters.rest_framework")
 
@@ -59,6 +57,8 @@ def personal_key(handshake: Handshake) -> Hashable:
         scope.get("path"),
         scope.get("query_string"),
         session.session_key if session is not None else None,
+        # What a token allows may differ from what another one of the same user does.
+        handshake.token,
     )
 
 

@@ -11,6 +11,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from .bindings import ResourceBindingBase
 from .built_fields import copy_fields
@@ -18,7 +19,7 @@ from .decorators import Action, is_async_callable
 from .exceptions import InvalidAction
 from .mixins import SubscribeModelMixin
 from .pagination import BarePagination
-from .policies import OWN
+from .policies import OWN, all_need_users
 from .requests import READING_METHODS
 
 # Actions on the wire: the viewset's method, whether it is for one row, its HTTP method.
@@ -137,6 +138,10 @@ class ViewSetBinding(SubscribeModelMixin, ResourceBindingBase):
     def policy_class(self) -> type:
         policy_class: type = self.viewset_class
         return policy_class
+
+    @classmethod
+    def needs_user(cls) -> bool:
+        return all_need_users(cls.viewset_class, APIView)
 
     def all_permissions(self) -> list[Any]:
         return self.get_permissions()

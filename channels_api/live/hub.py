@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -18,7 +19,7 @@ from .bell import from_message, hubs
 from .log import Change, Hint, Position, Topic, ask, get_log
 from .operations import RESET
 from .reader import Reader
-from .topics import TopicState
+from .topics import Follower, TopicState
 
 # Seconds between attempts to read a log that fails.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
@@ -50,31 +51,35 @@ class Hub:
             self._hold(topic)
         if reader.user_topic is not None:
             self._user_topics[reader.user_topic] += 1
-        if not self._timers:
-            self._timers = [spawn(self._beat()), spawn(self._revalidate())]
         try:
-            for topic in topics:
-                # Shielded: one holder that leaves must not cancel what others wait for.
-                await asyncio.shield(self._topics[topic].entered)  # type: ignore[arg-type]
+            await self._wait_for(topics)
         except BaseException:
             self.release(reader)
             raise
 
     def release(self, reader: Reader) -> None:
         """Give it back; the last one to do so ends the group membership."""
-        for topic in _topics_of(reader):
-            state = self._topics[topic]
-            state.holders -= 1
-            if state.holders == 0:
-                del self._topics[topic]
-                spawn(self._listener.leave(topic.group))
         if reader.user_topic is not None:
             self._user_topics -= Counter([reader.user_topic])
-        if not self._topics:
-            for timer in self._timers:
-                timer.cancel()
-            self._timers = []
-            spawn(self._close_log())
+        self._drop(_topics_of(reader))
+
+    async def follow(self, topic: Topic, follower: Follower) -> None:
+        """Tell a follower which rows change; when this returns, no change after it is missed.
+
+        `unfollow` it again. Raises LogUnavailable where the log can't be read.
+        """
+        self._hold(topic)
+        self._topics[topic].followers.append(follower)
+        try:
+            await self._wait_for([topic])
+        except BaseException:
+            self.unfollow(topic, follower)
+            raise
+
+    def unfollow(self, topic: Topic, follower: Follower) -> None:
+        """Tell it no more."""
+        self._topics[topic].followers.remove(follower)
+        self._drop([topic])
 
     def audience(self, reader: Reader) -> Audience:
         """The audience for a reader's key, new where there is none. Its topic must be held."""
@@ -180,12 +185,17 @@ class Hub:
             self._reset(topic, state)
             return
         state.audiences.mark(changes)
-        self._look_at_users(topic, [change.pk for change in changes])
+        self._tell_of_rows(topic, state, [change.pk for change in changes])
 
     def _reset(self, topic: Topic, state: TopicState) -> None:
         for audience in state.audiences:
             audience.reset()
-        self._look_at_users(topic, None)
+        self._tell_of_rows(topic, state, None)
+
+    def _tell_of_rows(self, topic: Topic, state: TopicState, pks: list[int | str] | None) -> None:
+        for follower in state.followers:
+            follower(pks)
+        self._look_at_users(topic, pks)
 
     def _look_at_users(self, topic: Topic, pks: list[int | str] | None) -> None:
         """Look again at what users may see of whom something has changed; None: all of them."""
@@ -249,6 +259,26 @@ class Hub:
             state = self._topics[topic] = TopicState()
             state.entered = spawn(self._enter(topic, state))
         state.holders += 1
+        if not self._timers:
+            self._timers = [spawn(self._beat()), spawn(self._revalidate())]
+
+    async def _wait_for(self, topics: Iterable[Topic]) -> None:
+        for topic in topics:
+            # Shielded: one holder that leaves must not cancel what others wait for.
+            await asyncio.shield(self._topics[topic].entered)  # type: ignore[arg-type]
+
+    def _drop(self, topics: Iterable[Topic]) -> None:
+        for topic in topics:
+            state = self._topics[topic]
+            state.holders -= 1
+            if state.holders == 0:
+                del self._topics[topic]
+                spawn(self._listener.leave(topic.group))
+        if not self._topics:
+            for timer in self._timers:
+                timer.cancel()
+            self._timers = []
+            spawn(self._close_log())
 
     def _forget(self, audience: Audience) -> None:
         state = self._topics.get(audience.reader.topic)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
 
 from .audiences import Audiences
 from .log import Hint, Position
+
+# Is told of which rows something has changed; None: of any.
+Follower = Callable[["Collection[int | str] | None"], None]
 
 
 class TopicState:
@@ -19,6 +23,7 @@ class TopicState:
         self.catching_up: asyncio.Task[None] | None = None
         self.behind = False
         self.audiences = Audiences()
+        self.followers: list[Follower] = []
 
     def is_next(self, hint: Hint, after: int) -> bool:
         """Whether a hint is of the change that comes next, after some that come before it."""
