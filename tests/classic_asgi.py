@@ -62,7 +62,7 @@ application = ProtocolTypeRouter(
             [
                 path("ws/", AuthMiddlewareStack(Demultiplexer.as_asgi())),
                 path("bare/", Demultiplexer.as_asgi()),
-                path("listed/", ListedDemultiplexer.as_asgi()),
+                path("listed/", AuthMiddlewareStack(ListedDemultiplexer.as_asgi())),
                 path("empty/", EmptyDemultiplexer.as_asgi()),
                 path("guarded/", AuthMiddlewareStack(GuardedDemultiplexer.as_asgi())),
             ]

@@ -79,6 +79,7 @@ def test_e002_unknown_keys():
         ("MAX_DEPTH", "32", "a whole number over 0 or None"),
         ("MAX_DEPTH", True, "a whole number over 0 or None"),
         ("DEFAULT_PERMISSION_CLASSES", "a.b", "a list or tuple, or None"),
+        ("AUTH_MAX_AGE", 0, "a number over 0 or None"),
         ("HEARTBEAT", 0, "a number over 0"),
         ("HEARTBEAT", None, "a number over 0"),
         ("REVALIDATE", 0, "a number over 0 or None"),

@@ -180,19 +180,12 @@ async def test_with_atomic_requests_a_failed_action_leaves_nothing(locked):
 # Routers
 
 
-@pytest.mark.parametrize(
-    ("stream", "answer"),
-    [
-        ("classic-authenticated", DENIED),
-        ("classic-drf-authenticated", NO_CREDENTIALS),
-        ("classic-default-permissions", NO_CREDENTIALS),
-    ],
-)
-async def test_without_auth_middleware_everybody_is_anonymous(locked, stream, answer):
-    async with SocketClient(locked.url + "bare/", headers=await logged_in()) as client:
-        assert await ask(client, stream, "list") == failure("list", 401, answer)
-        reply = await ask(client, "classic", "who")
-        assert reply["data"]["user"] == ""
+async def test_without_auth_middleware_no_socket_is_served_that_needs_a_user(locked):
+    """E3: and the log says what is missing."""
+    with pytest.raises(websockets.InvalidHandshake):
+        async with SocketClient(locked.url + "bare/", headers=await logged_in()):
+            pass
+    assert "Put AuthMiddlewareStack around the router" in locked.log
 
 
 async def test_a_list_of_bindings_that_name_their_streams(locked):

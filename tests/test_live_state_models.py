@@ -2,6 +2,7 @@
 
 import pytest
 from channels.testing import WebsocketCommunicator
+from django.contrib.auth.models import AnonymousUser
 
 from tests.app.models import Question
 from tests.app.streams import Demultiplexer
@@ -135,6 +136,7 @@ async def test_in_the_thread_of_a_test(settings):
 
     async def connect() -> WebsocketCommunicator:
         communicator = WebsocketCommunicator(Demultiplexer.as_asgi(), "/ws/")
+        communicator.scope["user"] = AnonymousUser()
         assert (await communicator.connect(timeout=PATIENCE))[0]
         return communicator
 

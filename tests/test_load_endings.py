@@ -9,6 +9,7 @@ import struct
 import time
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 
 from channels_api.demultiplexer import WebsocketDemultiplexer
 from tests.app.streams.load import CONSUMERS, FAILURES
@@ -178,7 +179,7 @@ class TestIdleSockets:
         sent: asyncio.Queue = asyncio.Queue()
         to_receive: asyncio.Queue = asyncio.Queue()
         before = asyncio.all_tasks()
-        scope = {"type": "websocket", "path": "/", "headers": []}
+        scope = {"type": "websocket", "path": "/", "headers": [], "user": AnonymousUser()}
         await to_receive.put({"type": "websocket.connect"})
         application = asyncio.ensure_future(
             Demultiplexer.as_asgi()(scope, to_receive.get, sent.put)

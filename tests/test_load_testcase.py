@@ -6,6 +6,7 @@ transaction holds. With the pool it needs rows that are committed.
 
 from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
+from django.contrib.auth.models import AnonymousUser
 from django.db import connection
 from django.test import TestCase, TransactionTestCase, override_settings
 
@@ -19,6 +20,7 @@ class Scenarios:
 
     async def connect(self) -> WebsocketCommunicator:
         communicator = WebsocketCommunicator(Demultiplexer.as_asgi(), "/ws/")
+        communicator.scope["user"] = AnonymousUser()
         connected, _ = await communicator.connect(timeout=PATIENCE)
         assert connected
         return communicator

@@ -32,6 +32,7 @@ def test_defaults(configured):
         "ACTION_TIMEOUT": 30,
         "SEND_TIMEOUT": 20,
         "HEARTBEAT": 10,
+        "AUTH_MAX_AGE": 30,
         "REVALIDATE": 60,
         "SNAPSHOT_ROWS": 1000,
         "PING_INTERVAL": 20,
