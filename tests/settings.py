@@ -27,6 +27,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 SECRET_KEY = "only for tests"
+# PyJWT warns of shorter keys.
+SIMPLE_JWT = {"SIGNING_KEY": "only for tests " * 3}
 DEBUG = os.environ.get("TEST_DEBUG") == "1"
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver"]
 USE_TZ = True

@@ -2,13 +2,11 @@
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.contrib.auth.models import User
 from django.db import connection
 
 from tests.app.streams.auth import mend_sessions
 from tests.auth_helpers import (
     APPLICATION,
-    ENDED,
     GOODBYE,
     LONG,
     NOT_AUTHENTICATED,
@@ -18,7 +16,7 @@ from tests.auth_helpers import (
     new_person,
 )
 from tests.client import SocketClient, login_headers
-from tests.live_helpers import event, question, subscribe, until
+from tests.live_helpers import subscribe, until
 
 #: What Django tells of.
 TOLD = ["log_out", "flush", "cycle", "deactivate", "change_password", "delete"]
@@ -152,7 +150,7 @@ async def test_subscriptions_go_on_where_the_user_is_looked_up(looking_server):
     url = looking_server.url + "ws/"
     async with SocketClient(url, headers=ann.headers) as client:
         await subscribe(client, "auth-rows")
-        for number in range(3):
+        for _ in range(3):
             reply = await client.request(
                 "auth-rows", "create", data={"question_text": "a"}, events=(events := [])
             )
