@@ -63,6 +63,11 @@ export interface ConnectOptions {
   WebSocket?: new (url: string, protocols?: string[]) => any;
   /** Subprotocols to offer besides `channels-api.v1`. */
   protocols?: string[];
+  /**
+   * What the server's authentication classes take, or what gives it, asked anew for each connection;
+   * sent as the first frame. Where it is asked for and rejects, the connection is tried again.
+   */
+  token?: string | (() => string | Promise<string>);
   /** Requests that may wait to be sent, while offline or behind others; 1000 unless said. */
   maxQueued?: number;
   /** Requests that may wait for their replies; the others queue. 32 unless said. */

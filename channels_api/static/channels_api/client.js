@@ -26,6 +26,7 @@ const BURST = 160;
 
 const DEFAULTS = {
   protocols: [],
+  token: null,
   maxQueued: 1000,
   maxInFlight: 32,
   timeout: 60_000,
@@ -195,11 +196,30 @@ export class Client {
     this.#become("connecting");
     // Of a socket that was dropped nothing is heard any more.
     const current = (handler) => (event) => socket === this.#socket && handler(event);
-    socket.onopen = current(() => this.#opened());
+    socket.onopen = current(() => this.#authenticate(socket));
     socket.onmessage = current((message) => this.#received(message.data));
     socket.onclose = current((close) => this.#closed(close.code));
     // Node's sockets throw where nobody listens; that it closes is told as well.
     socket.onerror = () => {};
+  }
+
+  // Before all else: the server lets the frames behind a token wait for it.
+  #authenticate(socket) {
+    const { token } = this.#options;
+    if (token === null) {
+      this.#opened();
+      return;
+    }
+    const found = new Promise((resolve) => resolve(typeof token === "function" ? token() : token));
+    found.then(
+      (text) => {
+        if (socket !== this.#socket) return; // it was lost meanwhile
+        // Not by #write: who listens to frames need not hear it.
+        socket.send(JSON.stringify({ authenticate: text }));
+        this.#opened();
+      },
+      () => socket === this.#socket && this.#giveUp(),
+    );
   }
 
   #opened() {

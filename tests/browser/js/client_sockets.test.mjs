@@ -108,6 +108,56 @@ test("where it leads", (t) => {
   assert.throws(() => connect("/ws/", { WebSocket: undefined }), /There is no WebSocket here/);
 });
 
+test("a token goes before all else, and is asked for anew on each connection", async (t) => {
+  const tokens = ["first", "second"];
+  const { Socket, tick, client } = setUp(t, { token: async () => tokens.shift() });
+  const heard = [];
+  client.onFrame((direction, text) => heard.push(text));
+  const rows = client.stream("questions").list();
+  Socket.last.accept();
+  assert.deepEqual([Socket.last.sent, client.state], [[], "connecting"]);
+  await settled();
+  assert.deepEqual(Socket.last.sent[0], { authenticate: "first" });
+  assert.equal(client.state, "open");
+  Socket.last.say({ authenticated: true });
+  Socket.last.answer(Socket.last.sent[1], 200, []);
+  assert.deepEqual(await rows, []);
+  assert.ok(!heard.join().includes("first"));
+  Socket.last.shut(1006);
+  tick(1000);
+  Socket.last.accept();
+  await settled();
+  assert.deepEqual(Socket.last.sent, [{ authenticate: "second" }]);
+});
+
+test("a token that is refused ends the connection", async (t) => {
+  const refused = setUp(t, { token: "wrong" });
+  refused.Socket.last.accept();
+  await settled();
+  assert.deepEqual(refused.Socket.last.sent, [{ authenticate: "wrong" }]);
+  refused.Socket.last.shut(4401);
+  assert.equal(refused.client.state, "closed");
+});
+
+test("a token that can't be had is asked for again", async (t) => {
+  const failing = setUp(t, { token: () => Promise.reject(new Error("offline")) });
+  failing.Socket.last.accept();
+  await settled();
+  assert.equal(failing.client.state, "waiting");
+  failing.tick(1000);
+  assert.equal(failing.Socket.made.length, 2);
+});
+
+test("a token that comes too late is sent to nobody", async (t) => {
+  let give;
+  const { Socket, client } = setUp(t, { token: () => new Promise((resolve) => (give = resolve)) });
+  Socket.last.accept();
+  client.close();
+  give("late");
+  await settled();
+  assert.deepEqual(Socket.last.sent, []);
+});
+
 test("pings are answered, and their end is noticed", (t) => {
   const { Socket, tick, client } = setUp(t);
   Socket.last.accept();
