@@ -106,8 +106,7 @@ class Login:
     def end(self) -> None:
         """Its credentials are nobody's any more."""
         with _lock:
-            self.has_ended = True
-            self._due_at = -math.inf
+            self._end()
 
     def is_older_than(self, seconds: float) -> bool:
         """Whether it is not known any more, or was found out longer ago."""
@@ -134,8 +133,7 @@ class Login:
             if since < self._known_since or self.has_ended:
                 return
             if found.user is None or _pk_of(found.user) != self.user_pk:
-                self.has_ended = True
-                self._due_at = -math.inf
+                self._end()
                 return
             self._failing_since = math.inf
             self._know_since(since)
@@ -150,6 +148,12 @@ class Login:
         now = time.monotonic()
         self._failing_since = min(self._failing_since, now)
         self._try_at = now + PAUSE
+
+    def _end(self) -> None:
+        self.has_ended = True
+        self._due_at = -math.inf
+        for socket in list(self.sockets):
+            socket.handshake.set_user(None)
 
     def _know_since(self, since: float) -> None:
         self._known_since = since

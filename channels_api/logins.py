@@ -152,7 +152,7 @@ class Logins:
 
     def _sessions_ended(self, digests: Collection[int | str] | None) -> None:
         if digests is None:
-            self._renew_soon(self._logins.values())
+            self._users_changed(None)
             return
         for login in [each for each in self._logins.values() if each.session in digests]:
             login.end()

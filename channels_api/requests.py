@@ -73,8 +73,9 @@ class Handshake:
 
     def reload_user(self) -> None:
         """Find out again who the user is: permissions, groups, and whether it is active."""
-        if self.login is not None and self.login.asks_classes:
-            self.login.reload()
+        login = self.login
+        if login is not None and (login.asks_classes or login.has_ended):
+            login.reload()
             return
         user = self.scope.get("user")
         if not isinstance(user, Model) or user.pk is None:
