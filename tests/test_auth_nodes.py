@@ -74,8 +74,12 @@ async def test_a_permission_that_one_process_takes_away_is_gone_in_another(site)
         await until(is_lost)
 
 
+@pytest.mark.parametrize("site", [PUBSUB], indirect=True)
 async def test_what_a_lost_redis_did_not_tell_is_looked_up(site):
-    """The log begins anew, so nobody knows what has changed: everybody is looked up."""
+    """The log begins anew, so nobody knows what has changed: everybody is looked up.
+
+    At once where the layer needs nothing that was lost; else with the next heartbeat.
+    """
     here, there = site.nodes
     ann, bob = await new_person("ann"), await new_person("bob")
     async with (
