@@ -140,12 +140,13 @@ test("a token that is refused ends the connection", async (t) => {
 });
 
 test("a token that can't be had is asked for again", async (t) => {
-  const failing = setUp(t, { token: () => Promise.reject(new Error("offline")) });
-  failing.Socket.last.accept();
-  await settled();
-  assert.equal(failing.client.state, "waiting");
-  failing.tick(1000);
-  assert.equal(failing.Socket.made.length, 2);
+  const Socket = fakeSockets();
+  const token = () => Promise.reject(new Error("offline"));
+  const client = connect("ws://server/", { WebSocket: Socket, minPause: 5, token });
+  t.after(() => client.close());
+  Socket.last.accept();
+  await until(() => Socket.made.length === 2);
+  assert.deepEqual(Socket.made[0].sent, []);
 });
 
 test("a token that comes too late is sent to nobody", async (t) => {
