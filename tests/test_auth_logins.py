@@ -187,21 +187,24 @@ async def test_sessions_that_can_not_be_read_log_nobody_out(looking_server, brok
         assert await client.until_closed() == ([GOODBYE], NOT_AUTHENTICATED)
 
 
-async def test_a_change_that_can_not_be_looked_up_is_not_passed_over(server, broken_sessions):
+@pytest.mark.parametrize("action", ["who", "who_async"])
+async def test_a_change_that_can_not_be_looked_up_is_not_passed_over(
+    server, broken_sessions, action
+):
     ann = await new_person()
     url = server.url + "ws/"
     async with SocketClient(url, headers=ann.headers) as client:
-        assert (await ask(client))[0] == 200
+        assert (await ask(client, action))[0] == 200
         await change(url, "break_sessions", ann)
         await change(url, "rename", ann)
 
         async def is_refused() -> bool:
-            return (await ask(client))[0] == 503
+            return (await ask(client, action))[0] == 503
 
         await until(is_refused)
         await change(url, "mend_sessions", ann)
 
         async def is_served() -> bool:
-            return (await ask(client))[0] == 200
+            return (await ask(client, action))[0] == 200
 
         await until(is_served)

@@ -16,6 +16,7 @@ from rest_framework.authentication import BaseAuthentication, TokenAuthenticatio
 from rest_framework.authtoken.models import Token
 from rest_framework.viewsets import ModelViewSet
 
+from channels_api.admission import Admission
 from channels_api.bindings import ResourceBindingBase
 from channels_api.credentials import NOBODY, class_user, find, scope_user
 from channels_api.exceptions import CloseCode, LoginEnded, LoginUnknown
@@ -270,6 +271,28 @@ def test_a_frame_finds_the_end(settings, ann, clock):
     for _ in range(2):
         with pytest.raises(LoginEnded):
             made.check()
+
+
+def test_what_an_action_finds_out_closes_all_sockets_of_the_login(ann):
+    made = login_of(logged_in(ann), 2)
+    socket = Admission({"user": ann})
+    socket.handshake.login = made
+    socket._look_for_end()  # noqa: SLF001
+    assert [each.told for each in made.sockets] == [[], []]
+    made.end()
+    socket._look_for_end()  # noqa: SLF001
+    assert [each.told for each in made.sockets] == [[CloseCode.NOT_AUTHENTICATED]] * 2
+
+
+def test_a_login_that_has_ended_is_nobodys(ann):
+    """Also for what is read for a subscription meanwhile."""
+    made = login_of(logged_in(ann))
+    handshake = made.sockets[0].handshake
+    handshake.login = made
+    made.end()
+    made.owner.end_soon = lambda login: None
+    handshake.reload_user()
+    assert not handshake.user.is_authenticated
 
 
 def test_without_an_age_nothing_is_too_old(settings, ann, clock):
