@@ -36,7 +36,7 @@ RESERVED = frozenset(
     (
         *("handshake", "frame", "scope", "stream", "request_id", "request", "user"),
         *("action", "detail", "pk", "args", "kwargs", "available_actions", "subscriptions"),
-        *("watches", "submission"),
+        *("watches", "submission", "reply_status"),
     )
 )
 

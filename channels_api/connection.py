@@ -23,7 +23,7 @@ from .exceptions import (
 from .handover import Begun
 from .limits import BAD_FRAMES, LARGE_FRAMES, REFUSED_FRAMES, Strikes, TokenBucket
 from .live.subscriptions import Subscriptions
-from .logs import logger
+from .logs import log_error
 from .protocol import Reply, RequestFrame, byte_length, parse
 from .requests import Scope
 from .settings import settings
@@ -143,7 +143,9 @@ class Connection(Admission):
             self.writer.close(code)
 
     def _answer(self, frame: RequestFrame, exc: Exception) -> None:
-        status, errors = error_reply(exc)
+        binding_class = self._streams.get(frame.stream, ResourceBindingBase)
+        extra = self._handshake.log_extra(frame, binding_class.available_actions)
+        status, errors = error_reply(exc, **extra)
         self._push_refusal(
             Reply(frame.stream, frame.action, status, None, errors, frame.request_id)
         )
@@ -224,7 +226,7 @@ class Connection(Admission):
         self._tasks.discard(task)
         self._unanswered -= 1
         if not task.cancelled() and task.exception() is not None:
-            logger.error("A frame could not be answered", exc_info=task.exception())
+            log_error("A frame could not be answered", exc=task.exception())
         self._go_on(lane)
 
     def _go_on(self, lane: Lane) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework.views import exception_handler
 
@@ -15,6 +15,7 @@ from .background.references import owner_of
 from .background.states import TaskState
 from .background.submission import Submission, submitting
 from .background.watches import encode_state
+from .decorators import Action
 from .exceptions import BrokerUnavailable, Overloaded, ReplyTooLarge, error_reply, is_known
 from .handover import Begun, hand_over, task_in
 from .policies import Policies
@@ -29,12 +30,15 @@ class Dispatch(Policies):
     """Runs the action of a frame. Nothing that fails in there leaves it: it becomes a reply."""
 
     watches: Any
+    available_actions: ClassVar[dict[str, Action]]
 
     def __init__(self) -> None:
         self.submission = Submission()
         self._after_reply: list[Callable[[], None]] = []
         self._after_refusal: list[Callable[[], None]] = []
         self._refused = False
+        #: The status of the reply, once there is one.
+        self.reply_status = 0
 
     def initial(self) -> None:
         """Everything that comes before the action, in one thread hop; raises for a refusal."""
@@ -103,7 +107,7 @@ class Dispatch(Policies):
         if begun.state is None and self.watches is not None:
             watch = await self.watches.begin(begun.reference, begun.reader, self.frame.reply)
             self.after_reply(partial(watch.open, state), otherwise=watch.close)
-        return encode_state(state, signed, self.frame.reply)
+        return encode_state(state, signed, self.reply)
 
     async def _arefuse(self, exc: BaseException) -> str:
         # A project's EXCEPTION_HANDLER may use the database.
@@ -150,11 +154,11 @@ class Dispatch(Policies):
         """The encoded error reply for an exception."""
         self._refused = True
         try:
-            status, errors = self._project_errors(exc) or error_reply(exc)
+            status, errors = self._project_errors(exc) or error_reply(exc, **self._where)
             return self.reply(status, None, errors).encode()
         except Exception as failure:  # of the project's handler, or of the errors' encoding
             failure.__context__ = exc  # another thread's: Python does not know
-            status, errors = error_reply(failure)
+            status, errors = error_reply(failure, **self._where)
             return self.reply(status, None, errors).encode()
 
     def _project_errors(self, exc: BaseException) -> tuple[int, list[Any]] | None:
@@ -173,6 +177,11 @@ class Dispatch(Policies):
         status, _, errors = read_result(response)
         return status, errors
 
-    def reply(self, status: int, data: Any, errors: list[Any]) -> Reply:
+    @property
+    def _where(self) -> dict[str, object]:
+        return self.handshake.log_extra(self.frame, self.available_actions)
+
+    def reply(self, status: int, data: Any, errors: Sequence[Any]) -> Reply:
         """A reply to the frame."""
+        self.reply_status = status
         return self.frame.reply(status, data, errors)

@@ -15,7 +15,7 @@ from django.http import Http404
 from rest_framework import exceptions as drf
 from rest_framework import status
 
-from .logs import logger
+from .logs import log_error, logger
 
 
 class CloseCode(enum.IntEnum):
@@ -166,11 +166,11 @@ class NotSubscribable(drf.APIException):
     default_code = "not_subscribable"
 
 
-def error_reply(exc: BaseException) -> tuple[int, list[Any]]:
+def error_reply(exc: BaseException, **where: object) -> tuple[int, list[Any]]:
     """The status and the `errors` array that a client gets for `exc`.
 
     Anything that is not meant for clients becomes a 500 with an error id; the id, the traceback and
-    the text go to the log. The text goes to the client only with DEBUG.
+    the text go to the log, with `where` it happened. The text goes to the client only with DEBUG.
     """
     exc = translate(exc)
     if isinstance(exc, FrameError):
@@ -186,7 +186,7 @@ def error_reply(exc: BaseException) -> tuple[int, list[Any]]:
         exc = drf.PermissionDenied(*exc.args)
     if isinstance(exc, drf.APIException):
         return exc.status_code, format_errors(exc.detail)
-    return status.HTTP_500_INTERNAL_SERVER_ERROR, _unexpected(exc)
+    return status.HTTP_500_INTERNAL_SERVER_ERROR, _unexpected(exc, where)
 
 
 KNOWN = (
@@ -223,9 +223,9 @@ def format_errors(detail: Any) -> list[Any]:
     return list(detail) if isinstance(detail, (list, tuple)) else [detail]
 
 
-def _unexpected(exc: BaseException) -> list[Any]:
+def _unexpected(exc: BaseException, where: dict[str, object]) -> list[Any]:
     error_id = uuid.uuid4().hex
-    logger.error("Internal server error %s", error_id, exc_info=exc, extra={"error_id": error_id})
+    log_error("Internal server error %s", error_id, exc=exc, error_id=error_id, **where)
     reference = {"error_id": error_id}
     if django_settings.DEBUG:
         reference["exception"] = "".join(traceback.format_exception_only(type(exc), exc)).strip()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .locks import new_lock
-from .logs import logger
+from .logs import log_error
 
 if TYPE_CHECKING:
     from .pool import ThreadPool
@@ -72,4 +72,4 @@ class Outbox:
             try:
                 callback(*args)
             except Exception:  # what others wait for comes after it
-                logger.exception("The outcome of work in a thread could not be taken")
+                log_error("The outcome of work in a thread could not be taken")

@@ -20,7 +20,7 @@ from .live.changes import topic_of, watch
 from .live.log import Topic
 from .live.reader import CHUNK, Rows, Visible
 from .live.users import user_pk_of, users_topic
-from .logs import logger
+from .logs import log_error
 from .lookups import canonical_pk, wire_pk
 from .pagination import ordered
 from .protocol import byte_length, encode
@@ -201,7 +201,7 @@ class BindingReader:
             raise  # nothing is known of anybody
         except Exception:
             # Of what can't be judged nothing is shown, and the others are judged all the same.
-            logger.exception("Whether a user may still read %r can't be told", self.stream)
+            log_error("Whether a user may still read %r can't be told", self.stream)
             return False
         return True
 
@@ -269,7 +269,7 @@ class BindingReader:
             except Exception as exc:
                 if self._is_outage(exc):
                     raise
-                logger.exception("Whether a row of %r may be seen can't be told", self.stream)
+                log_error("Whether a row of %r may be seen can't be told", self.stream)
                 continue
             yield row
 
@@ -296,7 +296,7 @@ class BindingReader:
             if self._is_outage(exc):
                 raise  # the read is tried again
             # One row that can't be serialized must not keep the others from being told.
-            logger.exception("A row of stream %r can't be made into an event", self.stream)
+            log_error("A row of stream %r can't be made into an event", self.stream)
             rows.failed.add(pk)
             if isinstance(exc, ReplyTooLarge):
                 rows.large.add(pk)

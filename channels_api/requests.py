@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Container, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -18,6 +19,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
+
+from .protocol import RequestFrame
 
 if TYPE_CHECKING:
     from .login import Login
@@ -91,6 +94,14 @@ class Handshake:
         """Raise what an action is refused with whose user may not act any more; in a thread."""
         if self.login is not None:
             self.login.check()
+
+    def log_extra(self, frame: RequestFrame, actions: Container[str]) -> dict[str, object]:
+        """What the log says of a frame for one of these actions: nothing that a client made up."""
+        user_pk = None
+        with contextlib.suppress(Exception):  # of a user that is read only now
+            user_pk = getattr(self.user, "pk", None)
+        action = frame.action if frame.action in actions else None
+        return {"stream": frame.stream, "action": action, "user_pk": user_pk}
 
     @cached_property
     def http(self) -> ASGIRequest:

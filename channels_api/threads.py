@@ -13,7 +13,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .locks import new_lock
-from .logs import logger
+from .logs import log_error
 from .pool import Job, Put, ThreadPool
 from .settings import settings
 from .spawn import spawn
@@ -153,7 +153,7 @@ def _tidy(connection: BaseDatabaseWrapper) -> None:
     try:
         connection.close_if_unusable_or_obsolete()
     except Exception:
-        logger.exception("A database connection could not be closed")
+        log_error("A database connection could not be closed")
 
 
 def close_connections() -> None:

@@ -14,7 +14,7 @@ from celery.worker import WorkController
 from django.conf import settings as django_settings
 
 from ..locks import new_lock
-from ..logs import logger
+from ..logs import log_error
 from ..settings import settings
 from .control import register_command
 from .worker import guard
@@ -66,7 +66,7 @@ class DaemonThreadPool(BasePool):  # type: ignore[misc]
             try:
                 apply_target(*call)
             except Exception:
-                logger.exception("The embedded worker could not run a task")
+                log_error("The embedded worker could not run a task")
 
 
 def ensure_worker() -> None:

@@ -90,7 +90,9 @@ class Tracking:
             result, state = TaskRevokedError("revoked"), states.REVOKED
         if state == states.FAILURE and origin is not None and origin.id != task_id:
             # The client is told this id, and the traceback is logged with the other one.
-            logger.error("Task %s fails because of task %s", task_id, origin.id)
+            logger.error(
+                "Task %s fails because of task %s", task_id, origin.id, extra={"error_id": task_id}
+            )
         told = store(result, state)
         ring(Ring(mark["job"], task_id, state, getattr(request, "retries", None) or 0))
         return told

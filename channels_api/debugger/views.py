@@ -19,7 +19,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
-from ..logs import logger
+from ..logs import log_error
 from ..schema import make_schema
 
 # Scripts, styles and the socket come from this site; nothing that stands inside the page runs.
@@ -72,7 +72,7 @@ def schema(_request: HttpRequest) -> HttpResponse:
     try:
         return JsonResponse(cached_schema())
     except Exception as exc:
-        logger.exception("The schema can't be made")
+        log_error("The schema can't be made")
         return JsonResponse({"error": f"{type(exc).__name__}: {exc}"}, status=500)
 
 
