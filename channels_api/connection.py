@@ -24,6 +24,7 @@ from .handover import Begun
 from .limits import BAD_FRAMES, LARGE_FRAMES, REFUSED_FRAMES, Strikes, TokenBucket
 from .live.subscriptions import Subscriptions
 from .logs import log_error
+from .metrics import count_frame
 from .protocol import Reply, RequestFrame, byte_length, parse
 from .requests import Scope
 from .settings import settings
@@ -157,6 +158,7 @@ class Connection(Admission):
         if self._unread_refusals > REFUSED_FRAMES:
             self.writer.too_slow()
         self.writer.push(reply.encode())
+        count_frame(self._streams, reply.stream, reply.action, reply.status)
 
     def _add_lane(self, stream: str, binding_class: type[ResourceBindingBase]) -> Lane:
         lane = self._lanes[stream] = Lane(binding_class)
@@ -279,6 +281,8 @@ class Connection(Admission):
 
     def _send(self, binding: ResourceBindingBase, text: str) -> None:
         self.writer.push(text)
+        frame = binding.frame
+        count_frame(self._streams, frame.stream, frame.action, binding.reply_status)
         binding.replied()
         self._look_for_end()
 

@@ -17,6 +17,7 @@ from .exceptions import CloseCode
 from .handover import connect_celery, start_embedded_worker
 from .live.changes import watch
 from .logs import logger
+from .metrics import SOCKETS, measure
 from .protocol import SUBPROTOCOL
 from .viewsets import binding_from_viewset
 
@@ -82,9 +83,11 @@ class WebsocketDemultiplexer(AsyncConsumer):
         self.base_send = send
         self.connection = Connection(scope, self.streams, self.send)
         code = 1006
+        measure(SOCKETS)
         try:
             code = await self._serve(receive)
         finally:
+            measure(SOCKETS, -1)
             await self.connection.end()
             await self.disconnect(code)
 

@@ -8,10 +8,11 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .background.references import TaskReference, owner_digest
-from .background.states import TaskState
+from .background.states import PENDING, TaskState
 from .background.submission import Submission
 from .exceptions import CeleryMissing
 from .locks import new_lock
+from .metrics import TASKS, measure
 from .settings import settings
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def hand_over(result: Any, submission: Submission, *, owner: str, view: str = ""
     if submission.is_given_up:
         # The broker has taken it after all, and the client was told that it did not.
         engine.cancel(reference, terminate=True)
+    measure(TASKS, state=PENDING)
     return Begun(reference, engine.make_reader(reference, result), engine.final_state(result))
 
 

@@ -43,7 +43,7 @@ LAG = Metric(
     "lag_seconds",
     HISTOGRAM,
     "s",
-    "From when a change was logged until its subscribers were told.",
+    "From when this process heard of a change until its subscribers were told.",
     ("stream",),
 )
 RESETS = Metric(

@@ -14,6 +14,9 @@ SUCCESS, FAILURE, REVOKED = "SUCCESS", "FAILURE", "REVOKED"
 # A task that raised Celery's Ignore and left no state: it will never have a result.
 IGNORED = "IGNORED"
 
+# As what all states of a project's own are counted: there is no end of names.
+CUSTOM = "PROGRESS"
+
 # What HTTP would answer. Every other state is under way.
 FINAL: Mapping[str, int] = {SUCCESS: 200, FAILURE: 500, REVOKED: 410, IGNORED: 410}
 UNDER_WAY = 202

@@ -19,6 +19,7 @@ from ..background import states
 from ..background.bell import Ring, ring
 from ..background.submission import Mark, count_hanging, current_submission
 from ..logs import log_sometimes, logger
+from ..metrics import TASKS, measure
 from ..settings import settings
 from .asking import client_waits
 from .marks import is_cancel_key, is_cancelled, mark_of, running_request
@@ -94,6 +95,7 @@ class Tracking:
                 "Task %s fails because of task %s", task_id, origin.id, extra={"error_id": task_id}
             )
         told = store(result, state)
+        measure(TASKS, state=state if state in KNOWN else states.CUSTOM)
         ring(Ring(mark["job"], task_id, state, getattr(request, "retries", None) or 0))
         return told
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,6 +12,7 @@ from ..logs import log_sometimes
 from ..protocol import Event
 from ..spawn import spawn
 from ..threads import LIVE, run_in_thread
+from .counts import count_told
 from .log import Change, Position
 from .operations import DELETE, merge, told_as
 from .pauses import Pauses
@@ -34,7 +36,8 @@ class Batch(NamedTuple):
 
     `changes` are rows that have changed, `late` what slow clients have not been told of. It began
     at `position`, and is `last` where all that happened until then is in it. It may not be told
-    where there are more `doubts`, or more was lost, by the time that it has been read.
+    where there are more `doubts`, or more was lost, by the time that it has been read. The first of
+    the changes was heard of at `since`.
     """
 
     position: Position
@@ -43,6 +46,7 @@ class Batch(NamedTuple):
     late: dict[Subscription, Pending]
     doubts: int
     losses: int
+    since: float
 
     @property
     def pks(self) -> set[int | str]:
@@ -67,6 +71,8 @@ class Flusher:
         # Up to where everybody has been told, but for those who lag.
         self._told = position()
         self._losses = 0
+        # When the first of what is dirty was heard of.
+        self._since = 0.0
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -84,6 +90,8 @@ class Flusher:
         """Note what changed; the log's position is not behind it yet."""
         if not self.dirty and not self.is_running:
             self._told = self._position()  # nothing before it is left to be told
+        if not self.dirty:
+            self._since = time.monotonic()
         for change in changes:
             self.dirty[change.pk] = merge(self.dirty.get(change.pk), change.operation)
         self.wake()
@@ -154,13 +162,16 @@ class Flusher:
         late = {each: each.take(CHUNK) for each in self.lagging}
         self.lagging.clear()
         doubts = self._audience.rights.doubts
-        return Batch(self._position(), not self.dirty, changes, late, doubts, self._losses)
+        return Batch(
+            self._position(), not self.dirty, changes, late, doubts, self._losses, self._since
+        )
 
     def _is_stale(self, batch: Batch) -> bool:
         return batch.losses != self._losses or self._audience.rights.changed_since(batch.doubts)
 
     def _put_back(self, batch: Batch) -> None:
         self._mark_again(batch.changes)
+        self._since = batch.since
         for subscription, pending in batch.late.items():
             subscription.put_back(pending)
 
@@ -189,6 +200,7 @@ class Flusher:
                 await asyncio.sleep(0)
         if position is not None:
             self._told = position
+        count_told(self._audience, events, batch.since)
         for waiting in batch.late:
             waiting.resume()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from ..metrics import RESETS, measure
 from ..protocol import Event, Reset, byte_length, encode
 from .log import Position
 from .operations import DELETE, merge
@@ -260,6 +261,7 @@ class StatefulSubscription(Subscription):
 
     def _push_reset(self, reset: Reset) -> None:
         self._sink.push(*reset.parts_with(self._next_keys()))
+        measure(RESETS, stream=reset.stream, reason=reset.reason)
 
     def _next_keys(self) -> str:
         self._n += 1
