@@ -61,9 +61,9 @@ execute_from_command_line(sys.argv)
 """
 
 
-def blocks() -> dict[str, str]:
-    """The README's code blocks by the file's name, or by the words that stand before them."""
-    text = README.read_text()
+def blocks(page: Path = README) -> dict[str, str]:
+    """A page's code blocks by the file's name, or by the words that stand before them."""
+    text = page.read_text()
     return {
         match["caption"]: textwrap.dedent(match["code"]).strip() + "\n"
         for match in BLOCK.finditer(text)

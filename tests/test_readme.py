@@ -12,7 +12,7 @@ from channels_api.checks.configuration import check_settings
 from channels_api.settings import DEFAULTS
 from tests import readme
 from tests.client import SocketClient
-from tests.servers import AppServer
+from tests.quickstart import QuickstartServer
 from tests.tasks_helpers import follow
 
 #: What no signal tells of.
@@ -22,18 +22,6 @@ from polls.models import Question
 publish_all()
 publish(Question.objects.all())
 """
-
-
-class QuickstartServer(AppServer):
-    """The quickstart's project, as its reader would start it."""
-
-    def __init__(self, kind: str, directory: Path) -> None:
-        super().__init__(kind, "proj.asgi:application")
-        self.working_directory = directory
-
-    def environment(self) -> dict[str, str]:
-        paths = {"PYTHONPATH": f"{self.working_directory}:{readme.README.parent}"}
-        return {**super().environment(), "DJANGO_SETTINGS_MODULE": "proj.settings", **paths}
 
 
 @pytest.fixture(scope="module")
