@@ -10,8 +10,11 @@ from asgiref.sync import SyncToAsync
 from django.db import connections
 from django.test import TransactionTestCase
 
+from channels_api.metrics import measured
+
 # Before anybody asks for the current Celery app, who would make another one in its place.
 from tests.app.celery_app import app as celery_app  # noqa: F401
+from tests.counts import Counts
 from tests.load_doors import Door
 from tests.quick_flush import QuickFlush
 from tests.servers import AppServer, close_all
@@ -157,3 +160,12 @@ def door(tmp_path: Path) -> Iterator[Door]:
     yield door
     # Whoever a failed test left behind.
     door.open()
+
+
+@pytest.fixture
+def counts() -> Iterator[Counts]:
+    """What this process counts from now on."""
+    counts = Counts()
+    measured.connect(counts)
+    yield counts
+    measured.disconnect(counts)

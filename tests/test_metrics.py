@@ -1,8 +1,6 @@
 """What is counted, and that whoever counts can break nothing."""
 
 import logging
-from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from channels.testing import WebsocketCommunicator
@@ -14,33 +12,6 @@ from tests.app.streams import Demultiplexer
 from tests.client import PATIENCE
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Counts:
-    """A receiver that adds up values, and notes what else it was called with."""
-
-    def __init__(self) -> None:
-        self.sums: Counter = Counter()
-        self.lags: list[float] = []
-
-    def __call__(self, sender, value, labels, **kwargs) -> None:
-        assert tuple(labels) == sender.labels
-        assert {type(label) for label in labels.values()} <= {str}
-        if sender.name == "lag_seconds":
-            self.lags.append(value)
-        self.sums[sender.name, *labels.values()] += value
-
-    def of(self, name: str) -> dict[tuple, float]:
-        """The sums of a metric by its labels."""
-        return {key[1:]: value for key, value in self.sums.items() if key[0] == name}
-
-
-@pytest.fixture
-def counts() -> Iterator[Counts]:
-    counts = Counts()
-    measured.connect(counts)
-    yield counts
-    measured.disconnect(counts)
 
 
 class Socket:
