@@ -127,7 +127,9 @@ def name_missing(session: nox.Session, *programs: str) -> list[str]:
 @nox.session(python=[NEWEST], tags=["test"])
 def servers(session: nox.Session) -> None:
     """The newest Python and Django, PostgreSQL, Redis: what starts servers or has a database."""
-    missing = name_missing(session, "redis-server", "postgres", "rabbitmq-server", "curl")
+    missing = name_missing(
+        session, "redis-server", "postgres", "rabbitmq-server", "curl", "nginx", "openssl"
+    )
     env = {
         "TEST_DB": "sqlite" if "postgres" in missing else "postgres",
         "TEST_LAYER": "memory" if "redis-server" in missing else "redis",

@@ -90,6 +90,8 @@ FEW = {"test_tasks_wire.py"}
 ONCE = {
     "test_tasks_http_wsgi.py": "servers",
     "test_servers.py": "servers",
+    "test_deployment.py": "servers",
+    "test_observability.py": "embedded",
     "test_live_nodes.py": "servers",
     "test_live_nodes_faults.py": "servers",
     "test_live_redis.py": "servers",

@@ -1,5 +1,6 @@
 """The README's project as a server."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests import readme
@@ -9,8 +10,8 @@ from tests.servers import AppServer
 class QuickstartServer(AppServer):
     """The quickstart's project, as its reader would start it."""
 
-    def __init__(self, kind: str, directory: Path) -> None:
-        super().__init__(kind, "proj.asgi:application")
+    def __init__(self, kind: str, directory: Path, *, env: Mapping[str, str] | None = None) -> None:
+        super().__init__(kind, "proj.asgi:application", env=env)
         self.working_directory = directory
 
     def environment(self) -> dict[str, str]:

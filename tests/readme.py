@@ -14,6 +14,8 @@ BLOCK = re.compile(
     r"\.\. code-block:: \w+\n\n(?P<code>(?:    .*\n|\n)+)",
     re.M,
 )
+# Any block, in any language.
+ANY_BLOCK = re.compile(r"^\.\. code-block:: (?P<language>\w+)\n\n(?P<code>(?:    .*\n|\n)+)", re.M)
 
 # What stands before it, written by `django-admin startproject`.
 SETTINGS = """
@@ -102,10 +104,11 @@ def write_tasks(directory: Path) -> None:
     )
 
 
-def run(directory: Path, *arguments: str) -> str:
+def run(directory: Path, *arguments: str, **variables: str) -> str:
     """Run one of the project's Python files to its end and return what it printed."""
     root = str(README.parent)
     env = {**os.environ, "PYTHONPATH": root, "DJANGO_SETTINGS_MODULE": "proj.settings"}
+    env |= variables
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=directory,

@@ -25,6 +25,8 @@ PACKAGES = {
     "postgres": "postgresql",
     "rabbitmq-server": "rabbitmq-server",
     "curl": "curl",
+    "nginx": "nginx",
+    "openssl": "openssl",
     "chromium": "chromium",
 }
 
@@ -34,7 +36,8 @@ def find_program(name: str) -> str | None:
     if name == "rabbitmq-server":
         # The one on PATH runs as another account, by su.
         return shutil.which(name, path="/usr/lib/rabbitmq/bin")
-    if found := shutil.which(name):
+    # nginx is where only root looks.
+    if found := shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"):
         return found
     homes = Path("/usr/lib/postgresql").glob("*/bin")
     by_version = sorted(homes, key=lambda home: [int(part) for part in home.parent.name.split(".")])

@@ -15,13 +15,9 @@ from channels_api.metrics import ERRORS, FRAMES, LAG, METRICS, SOCKETS, measure,
 from tests import readme
 from tests.client import SocketClient
 from tests.quickstart import QuickstartServer
+from tests.servers import free_port
 
 PAGE = readme.README.parent / "docs/observability.rst"
-URLS = """
-from django.urls import path
-from proj.prometheus import metrics
-urlpatterns = [path("metrics", metrics)]
-"""
 
 
 def test_the_table_is_of_all_that_is_counted():
@@ -49,7 +45,6 @@ def project(tmp_path) -> Path:
     settings = tmp_path / "proj/settings.py"
     # Without DEBUG the client is told an id, and no text.
     settings.write_text(f"{settings.read_text()}\n{code['In the settings']}\nDEBUG = False\n")
-    (tmp_path / "proj/urls.py").write_text(URLS)
     bindings = tmp_path / "polls/bindings.py"
     failing = "    @list_action()\n    def fail(self, data=None, **kwargs):\n        return 1 / 0\n"
     bindings.write_text(f"{bindings.read_text()}\n{failing}")
@@ -60,18 +55,16 @@ def project(tmp_path) -> Path:
 
 async def test_prometheus_and_logs(project):
     """A server of such a project is scraped, and an error id is found in its log."""
-    with QuickstartServer("uvicorn", project) as server:
-        async with (
-            httpx.AsyncClient(base_url=server.http_url, trust_env=False) as http,
-            SocketClient(server.url + "ws/") as client,
-        ):
+    port = free_port()
+    with QuickstartServer("uvicorn", project, env={"METRICS_PORT": str(port)}) as server:
+        async with SocketClient(server.url + "ws/") as client:
             data = {"question_text": "a"}
             await client.request("questions", "subscribe", data={"action": "*"})
             events: list = []
             await client.request("questions", "create", data=data, events=events)
             events or await client.receive()
             failed = await client.request("questions", "fail")
-            scraped = (await http.get("metrics")).text
+            scraped = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
         lines = dict(line.rsplit(" ", 1) for line in scraped.splitlines() if line[0] != "#")
         frames = 'channels_api_frames_total{action="%s",status="%s",stream="questions"}'
         assert lines[frames % ("create", 201)] == "1.0"
