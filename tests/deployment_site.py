@@ -32,6 +32,12 @@ http {{
     {site}
 }}
 """
+# An action that tells a client who it is.
+ADDRESS = """
+    @list_action()
+    def address(self, data=None, **kwargs):
+        return [self.request.META["REMOTE_ADDR"], self.request.is_secure()]
+"""
 
 
 def blocks(language: str) -> list[str]:
@@ -175,6 +181,8 @@ class Site:
     def _write_project(self) -> None:
         readme.write_project(self.directory)
         readme.write_tasks(self.directory)
+        with (self.directory / "polls/bindings.py").open("a") as bindings:
+            bindings.write(ADDRESS)
         files = readme.blocks(PAGE)
         path = self.directory / "proj/production.py"
         # Pings come sooner than anybody's patience ends.

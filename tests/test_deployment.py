@@ -135,6 +135,16 @@ async def test_throttles_count_by_the_address_of_the_client(nginx):
         assert await statuses(elsewhere, 1) == [200]
 
 
+async def test_actions_know_the_client(nginx):
+    """Where it is, and that it came by TLS, and not what nginx is to the process."""
+    address, forged = next(ADDRESSES), {"X-Forwarded-For": "203.0.113.7"}
+    async with AsyncExitStack() as stack:
+        for _ in range(SEVERAL):
+            client = nginx.client(**at(address), headers=forged)
+            await stack.enter_async_context(client)
+            assert (await client.request("questions", "address"))["data"] == [address, True]
+
+
 async def test_an_address_has_so_many_sockets_and_no_more(nginx):
     """nginx answers the next one itself; when one goes, another may come."""
     address = at(next(ADDRESSES))
@@ -178,8 +188,10 @@ async def test_pings_keep_a_socket_open(site):
 
 
 @pytest.mark.parametrize(("stopped", "code"), [(0, 1012), (1, 1006)], ids=["uvicorn", "daphne"])
-async def test_a_client_goes_on_at_the_other_process(site, nginx, stopped, code):
+async def test_a_client_goes_on_at_the_other_process(site, stopped, code):
     """What changes while it is away is told when it comes back, and nothing twice."""
+    # One that does not know which processes other tests have stopped.
+    nginx = site.nginx()
     node, left = site.nodes[stopped], site.nodes[1 - stopped]
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(nginx.client()) for _ in range(SEVERAL)]
