@@ -90,6 +90,8 @@ async def test_a_socket_through_nginx(nginx):
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(nginx.client()) for _ in range(SEVERAL)]
         for client in clients:
+            # It has offered to, as browsers do.
+            assert client.socket.protocol.extensions == [], "frames are compressed"
             await subscribe(client, "questions")
         events: list = []
         text = {"question_text": "a"}
