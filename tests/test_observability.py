@@ -64,7 +64,8 @@ async def test_prometheus_and_logs(project):
             await client.request("questions", "create", data=data, events=events)
             events or await client.receive()
             failed = await client.request("questions", "fail")
-            scraped = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+            async with httpx.AsyncClient(trust_env=False) as http:
+                scraped = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
         lines = dict(line.rsplit(" ", 1) for line in scraped.splitlines() if line[0] != "#")
         frames = 'channels_api_frames_total{action="%s",status="%s",stream="questions"}'
         assert lines[frames % ("create", 201)] == "1.0"
