@@ -145,7 +145,7 @@ class Connection(Admission):
 
     def _answer(self, frame: RequestFrame, exc: Exception) -> None:
         binding_class = self._streams.get(frame.stream, ResourceBindingBase)
-        extra = self._handshake.log_extra(frame, binding_class.available_actions)
+        extra = self.handshake.log_extra(frame, binding_class.available_actions)
         status, errors = error_reply(exc, **extra)
         self._push_refusal(
             Reply(frame.stream, frame.action, status, None, errors, frame.request_id)
