@@ -250,11 +250,12 @@ class Policies:
 
 
 def all_need_users(policy_class: Any, base: Any) -> bool:
-    """The same of a binding or a viewset, whose `get_permissions` is by default that of `base`."""
+    """The same of a binding or a viewset, whose methods are by default those of `base`."""
+    for name in ("get_permissions", "has_permission"):
+        if getattr(policy_class, name, None) is not getattr(base, name, None):
+            return False  # it decides for itself
     classes = policy_class.permission_classes
     if classes is None:
         classes = default_permission_classes()
-    if policy_class.get_permissions is not base.get_permissions:
-        return False  # it decides for itself
     # A property is not known without a user.
     return isinstance(classes, (list, tuple)) and any(map(needs_user, classes))

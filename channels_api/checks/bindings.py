@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.checks import CheckMessage, Error
 from rest_framework.generics import GenericAPIView
 
 from ..bindings import ResourceBindingBase
-from ..permissions import is_built_in, is_open
-from ..settings import default_permission_classes
 from ..viewsets import ViewSetBinding
 
 # Where the actions are that need them; a project's own may do without.
@@ -44,27 +42,6 @@ def find_binding_faults(stream: str, binding: type[ResourceBindingBase]) -> Iter
                 hint=f"Set {attribute}, or override {methods[0]}().",
                 id="channels_api.E007",
             )
-
-
-def needs_user(binding: type[ResourceBindingBase]) -> bool:
-    """Whether somebody who is not logged in may certainly not do everything."""
-    owner, base = _owner(binding)
-    if _has_own(owner, base, ("get_permissions", "has_permission")):
-        return False
-    return any(
-        isinstance(each, type) and is_built_in(each) and not is_open(each)
-        for each in _permission_classes(owner)
-    )
-
-
-def _permission_classes(owner: Any) -> Sequence[Any]:
-    if owner.permission_classes is not None:
-        classes: Sequence[Any] = owner.permission_classes
-        return classes
-    try:
-        return default_permission_classes()
-    except ImportError:  # which each frame will tell of
-        return ()
 
 
 def _owner(binding: type[ResourceBindingBase]) -> tuple[Any, Any]:

@@ -76,8 +76,6 @@ def _is_known(socket: Socket) -> bool:
 def _unguarded(socket: Socket) -> Iterator[CheckMessage]:
     from channels.security.websocket import OriginValidator
 
-    from .bindings import needs_user
-
     name = socket.demultiplexer.__name__
     if not any(isinstance(each, OriginValidator) for each in socket.way):
         yield CheckWarning(
@@ -85,12 +83,12 @@ def _unguarded(socket: Socket) -> Iterator[CheckMessage]:
             hint="Wrap it in channels.security.websocket.AllowedHostsOriginValidator.",
             id="channels_api.W005",
         )
-    for_users = sorted(stream for stream, each in socket.streams.items() if needs_user(each))
+    for_users = sorted(stream for stream, each in socket.streams.items() if each.needs_user())
     if for_users and not _has_users(socket):
         yield CheckWarning(
             f"Nobody can use {', '.join(map(repr, for_users))} of {name}: the permissions need a "
             "user, and no middleware finds out who it is.",
-            hint="Wrap it in channels.auth.AuthMiddlewareStack.",
+            hint="Wrap it in channels.auth.AuthMiddlewareStack, or set authentication_classes.",
             id="channels_api.W006",
         )
 
@@ -98,8 +96,9 @@ def _unguarded(socket: Socket) -> Iterator[CheckMessage]:
 def _has_users(socket: Socket) -> bool:
     from channels.auth import AuthMiddleware
 
-    own = getattr(socket.demultiplexer, "authentication_classes", None)
-    return bool(own) or any(isinstance(each, AuthMiddleware) for each in socket.way)
+    return bool(socket.demultiplexer.authentication_classes) or any(
+        isinstance(each, AuthMiddleware) for each in socket.way
+    )
 
 
 def _ambiguous() -> Iterator[CheckMessage]:
