@@ -299,7 +299,9 @@ class TestSockets:
         assert warning.id == "channels_api.W006"
         assert not warning.is_serious()
         assert warning.msg == USERS.format("'accounts', 'classic', 'viewset'", "Closed")
-        assert warning.hint == "Wrap it in channels.auth.AuthMiddlewareStack."
+        assert warning.hint == (
+            "Wrap it in channels.auth.AuthMiddlewareStack, or set authentication_classes."
+        )
 
     def test_w006_by_the_defaults_of_the_project(self, check_world, settings):
         needed = "rest_framework.permissions.IsAuthenticated"
