@@ -103,7 +103,7 @@ class Schedule:
         ring = self.rings.pop(self.chance.randrange(len(self.rings)) if late else 0)
         hub = get_hub()
         if self.world.layer is not None and self.chance.random() < 0.5:
-            self.world.layer.send(*to_message(ring))
+            self.world.layer.send(*to_message(ring)[:2])
         elif hub.needs(ring.job):
             hub.hear(ring)
 

@@ -6,7 +6,7 @@ import logging
 import pytest
 from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 
 from channels_api import logs
 from channels_api.handover import connect_celery
@@ -22,9 +22,9 @@ async def error_of(stream: str, action: str, user=None, **payload) -> dict:
     application = Demultiplexer.as_asgi()
 
     async def with_user(scope, receive, send):
-        return await application({**scope, "user": user}, receive, send)
+        return await application({**scope, "user": user or AnonymousUser()}, receive, send)
 
-    client = WebsocketCommunicator(with_user if user else application, "/ws/")
+    client = WebsocketCommunicator(with_user, "/ws/")
     assert (await client.connect(timeout=PATIENCE))[0]
     await client.send_json_to({"stream": stream, "payload": {"action": action, **payload}})
     reply = (await client.receive_json_from(timeout=PATIENCE))["payload"]

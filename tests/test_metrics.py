@@ -4,6 +4,7 @@ import logging
 
 import pytest
 from channels.testing import WebsocketCommunicator
+from django.contrib.auth.models import AnonymousUser
 
 from channels_api import logs
 from channels_api.metrics import ERRORS, METRICS, SOCKETS, measure, measured
@@ -19,6 +20,7 @@ class Socket:
 
     async def __aenter__(self) -> "Socket":
         self._communicator = WebsocketCommunicator(Demultiplexer.as_asgi(), "/ws/")
+        self._communicator.scope["user"] = AnonymousUser()
         assert (await self._communicator.connect(timeout=PATIENCE))[0]
         return self
 

@@ -6,6 +6,7 @@ import pytest
 from celery import Celery
 from celery.app.trace import build_tracer
 from channels.testing import WebsocketCommunicator
+from django.contrib.auth.models import AnonymousUser
 
 from channels_api.celery.marks import HEADER
 from channels_api.handover import connect_celery
@@ -55,6 +56,7 @@ def test_a_worker_counts_the_states_of_our_tasks(app, counts):
 @pytest.mark.django_db(transaction=True)
 async def test_a_server_counts_the_tasks_that_it_begins(counts):
     client = WebsocketCommunicator(Demultiplexer.as_asgi(), "/ws/")
+    client.scope["user"] = AnonymousUser()
     assert (await client.connect(timeout=PATIENCE))[0]
     work = {"task": "double", "args": [2]}
     frame = {"stream": "work", "payload": {"action": "in_place", "data": work}}
