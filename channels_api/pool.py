@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Hashable
 from contextvars import Context
 from functools import partial
 from typing import NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 from .exceptions import Overloaded
 from .locks import new_lock
@@ -107,8 +108,8 @@ class ThreadPool:
         self.is_closed = False
         # Pieces of work, of all threads.
         self.done = 0
-        self._pressure = Pressure()
-        self._looks = False
+        # The loops that look. Each for itself: one that ends takes its timer with it.
+        self._looks: WeakKeyDictionary[asyncio.AbstractEventLoop, Pressure] = WeakKeyDictionary()
         self._reserved = reserved
         self._alone = alone
         self._lock = new_lock()
@@ -133,6 +134,8 @@ class ThreadPool:
                 self._wake_one(owner)
             except RuntimeError as exc:  # the system gives no more threads
                 if owner in self._own or (self._started and owner not in self._alone):
+                    if self._asleep:
+                        self._asleep.pop().wake()
                     return  # another thread will come to it
                 self._next_of(owner)  # the only one: no thread has ever run for it
                 raise Overloaded from exc
@@ -176,9 +179,10 @@ class ThreadPool:
             pass  # its thread looks for more when it is through
         elif not self.is_busy:
             self._wake_any()
-        elif not self._looks and self._has_more:
-            self._pressure.look(self.done)
-            self._look_later()
+        elif self._has_more and asyncio.get_running_loop() not in self._looks:
+            pressure = Pressure()
+            pressure.look(self.done)
+            self._look_later(pressure)
 
     @property
     def _has_more(self) -> bool:
@@ -191,20 +195,21 @@ class ThreadPool:
             _Worker(self, self._started + 1, self._take)
             self._started += 1
 
-    def _look_later(self) -> None:
-        self._looks = True
-        asyncio.get_running_loop().call_later(PATIENCE, self._look)
+    def _look_later(self, pressure: Pressure) -> None:
+        loop = asyncio.get_running_loop()
+        self._looks[loop] = pressure
+        loop.call_later(PATIENCE, self._look)
 
     def _look(self) -> None:
         with self._lock:
-            self._looks = False
+            pressure = self._looks.pop(asyncio.get_running_loop())
             if self._next_owner is None:
                 return
-            if self._pressure.look(self.done):
+            if pressure.look(self.done):
                 with contextlib.suppress(RuntimeError):  # the system gives no more threads
                     self._wake_any()
             if self._has_more:
-                self._look_later()
+                self._look_later(pressure)
 
     def _take(self, worker: _Worker) -> _Item | None:
         with self._lock:

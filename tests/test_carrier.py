@@ -100,6 +100,15 @@ async def test_one_that_is_cancelled_takes_none_with_it(carrier):
     await until(lambda: not other_tasks())
 
 
+async def test_a_task_that_is_cancelled_before_it_begins_takes_none_with_it(carrier):
+    log: list[str] = []
+    carrier.carry(Sender(log, "first"))
+    for task in other_tasks():
+        task.cancel()
+    carrier.carry(Sender(log, "next"))
+    await until(lambda: log == ["first", "first done", "next", "next done"])
+
+
 async def test_it_runs_in_the_context_of_nobody(carrier):
     variable: ContextVar[str] = ContextVar("variable", default="nobody's")
     seen = []

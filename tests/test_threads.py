@@ -75,6 +75,10 @@ def door() -> Iterator[Door]:
     door.open()
 
 
+def no_thread(self: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 async def gather(*futures: asyncio.Future, limit: float = LIMIT) -> list:
     return await asyncio.wait_for(asyncio.gather(*futures), limit)
 
@@ -115,6 +119,13 @@ class TestSize:
             assert not set(threading.enumerate()) - before
             await submit(pool, "a", int)
             assert len(set(threading.enumerate()) - before) == 1
+
+    async def test_a_thread_that_can_not_be_had_is_done_without(self, monkeypatch):
+        """The pool's threads sleep, and LIVE has none of its own."""
+        with pool_of(2) as pool:
+            await submit(pool, "a", int)
+            monkeypatch.setattr(threading.Thread, "start", no_thread)
+            assert await gather(submit(pool, LIVE, int, "7")) == [7]
 
     async def test_a_closed_pool_ends_its_threads_after_the_calls(self, door):
         pool = ThreadPool(2, reserved=RESERVED, alone=ALONE)
@@ -397,6 +408,21 @@ class TestLoops:
             asyncio.run(leave())
             door.open()
             assert asyncio.run(come_back()) == 7
+
+    def test_a_loop_that_was_closed_while_others_waited_for_a_thread(self, door):
+        """It can look no more whether one is needed; another loop does."""
+
+        async def leave_two(pool: ThreadPool) -> None:
+            for name in ("first", "second"):
+                submit(pool, name, door.pass_through, name)
+
+        async def pass_by(pool: ThreadPool) -> list:
+            return await gather(submit(pool, "third", int, "7"))
+
+        with pool_of(4) as pool:
+            asyncio.run(leave_two(pool))
+            assert asyncio.run(pass_by(pool)) == [7]
+        assert sorted(door.order) == ["first", "second"]
 
     def test_closed_loops_are_forgotten(self):
         async def call():
