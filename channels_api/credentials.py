@@ -57,6 +57,10 @@ class ScopeUser(NamedTuple):
     store: Any
     session_key: str | None
 
+    def __repr__(self) -> str:
+        # With the key of the session anybody could be the user, and a traceback may show it.
+        return f"<ScopeUser {self.model._meta.label} {self.pk!r}>"
+
 
 class ClassUser(NamedTuple):
     """A user whom authentication classes have found, in a handshake that all of this is of."""
@@ -66,6 +70,13 @@ class ClassUser(NamedTuple):
     token: str | None
     headers: Hashable
     address: Hashable
+    # A class may look at the address that is opened, or at what a middleware has found.
+    path: Hashable
+    query_string: Hashable
+    user_pk: Hashable
+
+    def __repr__(self) -> str:
+        return "<ClassUser>"  # as above
 
 
 Credentials = ScopeUser | ClassUser
@@ -92,7 +103,11 @@ def class_user(handshake: Handshake, classes: Sequence[Any], user: ScopeUser | N
     )
     # The port differs from one socket of a client to the next.
     address = (scope.get("client") or [None])[0]
-    return ClassUser(tuple(classes), user, handshake.token, frozenset(headers), address)
+    where = scope.get("path"), scope.get("query_string")
+    user_pk = getattr(handshake.user, "pk", None)
+    return ClassUser(
+        tuple(classes), user, handshake.token, frozenset(headers), address, *where, user_pk
+    )
 
 
 def find(wanted: Mapping[Credentials, Handshake]) -> dict[Credentials, Found | Exception]:
@@ -204,12 +219,13 @@ def _read_users(wanted: Iterable[ScopeUser]) -> dict[tuple[type[Model], Any], An
     pks = defaultdict(set)
     for each in wanted:
         pks[each.model].add(each.pk)
-    return {
-        (model, user.pk): user
-        for model in pks
-        # The primary: a replica may not have the change yet that is the reason for this.
-        for user in model._base_manager.using(router.db_for_write(model)).filter(pk__in=pks[model])
-    }
+    found: dict[tuple[type[Model], Any], Any] = {}
+    for model, wanted_pks in pks.items():
+        # The manager of Django's backends: whom it hides is not logged in. The primary: a replica
+        # may not have the change yet that is the reason for this.
+        users = model._default_manager.using(router.db_for_write(model))  # noqa: SLF001
+        found |= {(model, user.pk): user for user in users.filter(pk__in=wanted_pks)}
+    return found
 
 
 def _read_sessions(wanted: Iterable[ScopeUser]) -> dict[str | None, SessionData]:

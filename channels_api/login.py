@@ -93,7 +93,7 @@ class Login:
     def reload(self) -> None:
         """Look it up now, in a thread. Raises what has made that impossible."""
         for failure in renew([self]):
-            raise failure
+            raise LoginUnknown from failure
         if self.has_ended:
             self.owner.end_soon(self)
 
@@ -141,7 +141,9 @@ class Login:
             if self._changes != changes:
                 self._due_at = -math.inf
             for socket in list(self.sockets):
-                _take(socket.handshake, found)
+                # Else an action has logged somebody else in, or out.
+                if _pk_of(socket.handshake.scope.get("user")) == self.user_pk:
+                    _take(socket.handshake, found)
 
     def fail(self) -> None:
         """It could not be looked up."""

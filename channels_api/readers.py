@@ -15,7 +15,7 @@ from django.http import Http404
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.serializers import Serializer
 
-from .exceptions import NotSubscribable, ReplyTooLarge
+from .exceptions import LoginUnknown, NotSubscribable, ReplyTooLarge
 from .live.changes import topic_of, watch
 from .live.log import Topic
 from .live.reader import CHUNK, Rows, Visible
@@ -91,6 +91,12 @@ class BindingReader:
         if self._by_default and self._audience is None and asks_nobody(binding):
             return None, None
         return users_topic(), user_pk_of(self._handshake.user)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its user is not logged in any more: what it reads is what nobody may see."""
+        login = self._handshake.login
+        return login is not None and login.has_ended
 
     @property
     def is_shared(self) -> bool:
@@ -195,6 +201,8 @@ class BindingReader:
             self.authorize()
         except NotFound:
             return True  # of a row, which is another matter
+        except LoginUnknown:
+            raise  # as for a database: nothing is known
         except REFUSALS:
             return False
         except DatabaseError:

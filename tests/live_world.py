@@ -126,6 +126,7 @@ class TableReader:
     stream = "rows"
     topic = TOPIC
     user_topic = None
+    is_over = False
     user_pk = None
 
     def __init__(

@@ -9,6 +9,7 @@ from django.contrib.auth.backends import AllowAllUsersModelBackend, ModelBackend
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.cache.backends.locmem import LocMemCache
 from django.db import OperationalError, connection
+from django.db.models import Manager
 from django.http import HttpRequest
 from django.test.utils import CaptureQueriesContext
 from rest_framework import permissions as drf
@@ -65,6 +66,32 @@ def logged_in(user: User, store: str = "db", **scope) -> Handshake:
 def look_up(handshake: Handshake):
     credentials = scope_user(handshake.scope)
     return find({credentials: handshake})[credentials]
+
+
+def test_who_is_hidden_from_djangos_backends_is_nobody(monkeypatch, ann):
+    """As a project has it that marks users as deleted."""
+    handshake = logged_in(ann)
+
+    class Visible(Manager):
+        def get_queryset(self):
+            return super().get_queryset().exclude(last_name="deleted")
+
+    visible = Visible()
+    visible.model = User
+    monkeypatch.setitem(User._meta.__dict__, "default_manager", visible)
+    assert look_up(handshake).user == ann
+    User.objects.filter(pk=ann.pk).update(last_name="deleted")
+    assert look_up(handshake).user is None
+
+
+def test_credentials_do_not_show_what_they_hold(ann):
+    """A traceback that is logged with its variables would."""
+    handshake = logged_in(ann, headers=[(b"cookie", b"sessionid=secret")])
+    handshake.token = "secret"
+    user = scope_user(handshake.scope)
+    shown = repr(user) + repr(class_user(handshake, [Failing], user))
+    assert "secret" not in shown
+    assert handshake.scope["session"].session_key not in shown
 
 
 # sessions
@@ -211,6 +238,20 @@ def test_sockets_with_different_tokens_are_different_audiences(ann):
 # logins
 
 
+@pytest.mark.parametrize(
+    "other", [{"path": "/ws/b/"}, {"query_string": b"key=b"}, {"client": ["10.0.0.2", 1]}]
+)
+def test_handshakes_that_a_class_may_tell_apart_are_different_logins(other):
+    """One is looked up for all that are equal: a user would be given to the socket of another."""
+    scope = {"path": "/ws/a/", "query_string": b"", "client": ["10.0.0.1", 1], "headers": []}
+    ours, same, theirs = (
+        class_user(Handshake({"type": "websocket", **each}), [Failing], None)
+        for each in (scope, {**scope, "client": ["10.0.0.1", 2]}, {**scope, **other})
+    )
+    assert ours == same
+    assert ours != theirs
+
+
 class Socket:
     """Notes what it is told."""
 
@@ -328,6 +369,16 @@ def test_what_is_old_is_trusted_where_nothing_can_be_read_and_what_changed_is_no
     made.check()
     assert not made.is_failing
     assert not made.is_given_up
+
+
+def test_whom_an_action_has_logged_out_stays_out(settings, ann, clock):
+    settings.CHANNELS_API = {"AUTH_MAX_AGE": 30}
+    handshake = Handshake({"user": ann})
+    login = login_of(handshake)
+    handshake.scope["user"] = AnonymousUser()
+    clock.now += 31
+    login.check()
+    assert not handshake.user.is_authenticated
 
 
 def test_an_older_read_does_not_undo_a_newer_one(settings, ann, clock):

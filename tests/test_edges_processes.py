@@ -40,6 +40,7 @@ class Loop(asyncio.SelectorEventLoop):
 
 class Reader:
     user_topic = None
+    is_over = False
 
 Reader.topic = topic
 

@@ -238,7 +238,11 @@ class Audience:
             # Who asks from now on waits for the next one: in this one something may be missing.
             self._next_snapshot = None
             position, doubts = self.position(), self.rights.doubts
-            rows, snapshot = await run_in_thread(read_all, self.reader, position, owner=owner)
+            while True:
+                reader = self.reader
+                rows, snapshot = await run_in_thread(read_all, reader, position, owner=owner)
+                if not reader.is_over or reader is self.reader:
+                    break  # else another one speaks for all by now
         if rows.personal or self.must_split:
             return None
         # Else it may be what its reader sees in another audience by now.

@@ -122,9 +122,14 @@ class Flusher:
         pauses = Pauses()
         try:
             while self._has_work():
-                batch = self._take()
+                batch, reader = self._take(), self._audience.reader
                 try:
                     rows = await self._read(batch)
+                    if reader.is_over:
+                        # For the others it is read again, by one of them.
+                        self._put_back(batch)
+                        await pauses.wait()
+                        continue
                     if self._is_stale(batch):
                         self._put_back(batch)
                         continue

@@ -193,8 +193,10 @@ class Hub:
         self._tell_of_rows(topic, state, None)
 
     def _tell_of_rows(self, topic: Topic, state: TopicState, pks: list[int | str] | None) -> None:
-        for follower in state.followers:
-            follower(pks)
+        if state.followers:
+            rows = None if pks is None else frozenset(pks)  # many may be compared with many
+            for follower in state.followers:
+                follower(rows)
         self._look_at_users(topic, pks)
 
     def _look_at_users(self, topic: Topic, pks: list[int | str] | None) -> None:

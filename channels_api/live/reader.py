@@ -57,6 +57,10 @@ class Reader(Protocol):
     user_pk: int | str | None
 
     @property
+    def is_over(self) -> bool:
+        """Whether its user is not logged in any more."""
+
+    @property
     def is_shared(self) -> bool:
         """Whether others may be shown what is read here."""
 
