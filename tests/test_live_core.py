@@ -17,6 +17,7 @@ from channels_api.live import view as view_module
 from channels_api.live.log import Change, Hint, Position, Topic
 from channels_api.live.memory_log import MemoryLog
 from channels_api.live.operations import CREATE, DELETE, LOOK, REPLACE, UPDATE, merge
+from channels_api.live.reader import Rows
 from channels_api.live.subscriptions import Subscriptions
 from tests.live_world import (
     TOPIC,
@@ -812,6 +813,28 @@ async def test_a_delete_that_is_told_late_is_one_although_the_row_is_back(
     world.hub.hear([create])
     await settle()
     assert inbox.told() == ([("create", 1)] if action == "*" else [])
+
+
+@clockless
+async def test_what_a_user_read_who_was_logged_out_meanwhile_is_told_to_nobody(make_world, reads):
+    """It was read with the eyes of nobody, and speaks for others who may see it."""
+    world = make_world()
+    world.table.rows = {1: Row()}
+    readers = [TableReader(world.table, "ann", restricted=True) for _ in range(2)]
+    entered = [await world.subscribe(each) for each in readers]
+    speaker = entered[0][0].audience.reader
+    (subscription, inbox), (_, other) = sorted(entered, key=lambda each: each[0].reader != speaker)
+    reads.parking = True
+    world.commit(1, Row(1))
+    await settle()
+    [(future, _)] = reads.parked
+    reads.parking = False
+    speaker.is_over = True
+    future.set_result(Rows({}))
+    await asyncio.sleep(0)
+    world.leave(subscription)
+    await settle()
+    assert (inbox.told(), other.told()) == ([], [("update", 1)])
 
 
 @clockless
