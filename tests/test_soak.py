@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(3600)
 
 #: Lives of a run, and how many are lived at the same time.
 LIVES, AT_ONCE = (500, 10) if LONG else (80, 10)
+#: Lives before the memory is looked at: it grows for some hundreds of them, and then no more.
+WARM = 1000 if LONG else 30
 #: Seconds of the long mixed load.
 LOAD = 30 * 60
 #: What a process may hold more at the end than when it was warm: an arena or two, and no more.
@@ -114,7 +116,7 @@ def until_seconds(seconds: float) -> Iterator[int]:
 class TestLives:
     async def test_nothing_of_them_stays(self, site):
         await seed(20)
-        await live_many(site, iter(range(AT_ONCE * 3)))
+        await live_many(site, iter(range(10_000, 10_000 + WARM)))
         before = [await census(node) for node in site.nodes]
         warm = [resident_bytes(node.pid) for node in site.nodes]
         await live_many(site, iter(range(1000, 1000 + LIVES)))
