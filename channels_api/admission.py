@@ -8,10 +8,11 @@ from typing import Any
 
 from rest_framework.exceptions import AuthenticationFailed
 
+from .control import AUTHENTICATED_TEXT, parse_token
 from .credentials import REFUSALS
 from .exceptions import CloseCode, LoginEnded, LoginUnknown, error_reply
 from .logins import enter, leave
-from .protocol import AUTHENTICATED_TEXT, Reply, parse_token
+from .protocol import Reply
 from .requests import Handshake, Scope
 from .writer import Writer
 

@@ -25,7 +25,7 @@ from django.utils.crypto import constant_time_compare
 from rest_framework import exceptions as drf
 
 from .logs import log_sometimes
-from .requests import OF_ONE_HANDSHAKE, FrameRequest, Handshake, Scope
+from .requests import FrameRequest, Handshake, Scope
 
 REFUSALS = (drf.AuthenticationFailed, drf.NotAuthenticated, drf.PermissionDenied, PermissionDenied)
 FAILURE = "It can't be found out who is still logged in; trying again"
@@ -67,13 +67,9 @@ class ClassUser(NamedTuple):
 
     classes: tuple[type[Any], ...]
     scope_user: ScopeUser | None
-    token: str | None
-    headers: Hashable
-    address: Hashable
-    # A class may look at the address that is opened, or at what a middleware has found.
-    path: Hashable
-    query_string: Hashable
     user_pk: Hashable
+    address: Hashable
+    traits: Hashable
 
     def __repr__(self) -> str:
         return "<ClassUser>"  # as above
@@ -97,17 +93,10 @@ def scope_user(scope: Scope) -> ScopeUser | None:
 
 def class_user(handshake: Handshake, classes: Sequence[Any], user: ScopeUser | None) -> ClassUser:
     """The credentials of whoever the classes find in a handshake."""
-    scope = handshake.scope
-    headers = frozenset(
-        each for each in scope.get("headers", ()) if each[0] not in OF_ONE_HANDSHAKE
-    )
     # The port differs from one socket of a client to the next.
-    address = (scope.get("client") or [None])[0]
-    where = scope.get("path"), scope.get("query_string")
+    address = (handshake.scope.get("client") or [None])[0]
     user_pk = getattr(handshake.user, "pk", None)
-    return ClassUser(
-        tuple(classes), user, handshake.token, frozenset(headers), address, *where, user_pk
-    )
+    return ClassUser(tuple(classes), user, user_pk, address, handshake.traits)
 
 
 def find(wanted: Mapping[Credentials, Handshake]) -> dict[Credentials, Found | Exception]:

@@ -86,14 +86,13 @@ class Logins:
     def add(self, socket: Socket, credentials: Credentials) -> None:
         """Look after a socket from now on."""
         login = self._logins.get(credentials)
-        is_new = login is None or login.has_ended
         if login is None or login.has_ended:
             login = self._logins[credentials] = Login(credentials, socket.handshake.user, self)
         login.sockets.append(socket)
         socket.handshake.login = login
         if not self._tasks:
             self._start()
-        elif is_new:
+        elif len(login.sockets) == 1:
             # Of what has changed since somebody else found the user nobody has told this one.
             self._renew_soon([login])
 

@@ -122,46 +122,6 @@ class Reset(NamedTuple):
         return head, self.snapshot, "}}"
 
 
-def ping_text(number: int, interval: float) -> str:
-    """The frame of a ping; another follows within `interval` seconds."""
-    return f'{{"ping":{number},"interval":{interval:g}}}'
-
-
-# A ping's number has few digits; around it a client's JSON encoder may put spaces.
-MAX_PONG_LENGTH = 40
-PONG = re.compile(
-    r'[ \t\r\n]*\{[ \t\r\n]*"pong"[ \t\r\n]*:[ \t\r\n]*([1-9][0-9]*)[ \t\r\n]*\}[ \t\r\n]*'
-)
-
-
-def parse_pong(text: str) -> int | None:
-    """The number in a pong, or None for any other frame."""
-    # The length first: a frame of any size may come here.
-    match = PONG.fullmatch(text) if len(text) <= MAX_PONG_LENGTH else None
-    return None if match is None else int(match[1])
-
-
-# What may stand in an Authorization header (RFC 6750).
-TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
-AUTHENTICATED_TEXT = '{"authenticated":true}'
-
-
-def parse_token(text: str) -> str | None:
-    """The token in `{"authenticate": "..."}`, the first frame of a client; None for another frame.
-
-    Raises FrameError where there is such a key, and anything else that does not belong there.
-    """
-    if '"authenticate"' not in text:
-        return None
-    content = _loads(text)
-    if not isinstance(content, dict) or "stream" in content or "authenticate" not in content:
-        return None
-    token = content["authenticate"]
-    if len(content) > 1 or not isinstance(token, str) or not TOKEN.fullmatch(token):
-        raise FrameError("To authenticate, send a token as a string, and nothing beside it.")
-    return token
-
-
 _encoder = JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -187,7 +147,7 @@ def parse(text: str, *, max_depth: int) -> RequestFrame:
     Refused beyond what JSON forbids: numbers that are not finite or not within 64 bit, a key twice
     in an object, unpaired surrogates, and more than `max_depth` levels.
     """
-    content = _loads(text)
+    content = loads(text)
     if not isinstance(content, dict):
         raise FrameError("A frame must be a JSON object.")
     stream: Any = content.get("stream")
@@ -207,7 +167,7 @@ def parse(text: str, *, max_depth: int) -> RequestFrame:
     return RequestFrame(stream, payload["action"], pk, data, payload.get("request_id"))
 
 
-def _loads(text: str) -> Any:
+def loads(text: str) -> Any:
     try:
         return _decoder.decode(text)
     except FrameError as fault:

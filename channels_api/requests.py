@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Container, Mapping, MutableMapping
+from collections.abc import Container, Hashable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -61,6 +61,19 @@ class Handshake:
         # An instance: the class itself, as a missing middleware leaves it elsewhere, is truthy
         # and has a truthy `is_authenticated`.
         return (not self._is_nobody and self.scope.get("user")) or AnonymousUser()
+
+    @property
+    def traits(self) -> Hashable:
+        """All but the user by which a project may tell this socket from others of a browser."""
+        # A tenant may stand in the host, in a header or in a cookie.
+        headers = self.scope.get("headers", ())
+        return (
+            frozenset(item for item in headers if item[0] not in OF_ONE_HANDSHAKE),
+            self.scope.get("path"),
+            self.scope.get("query_string"),
+            # What a token allows may differ from what another one of the same user does.
+            self.token,
+        )
 
     def take_token(self) -> None:
         """Take the token that came as a subprotocol: browsers let pages set no header."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from .permissions import decides_per_object, is_built_in, is_open
-from .requests import OF_ONE_HANDSHAKE, Handshake
+from .requests import Handshake
 
 if TYPE_CHECKING:
     from .bindings import ResourceBindingBase
@@ -44,21 +44,16 @@ for _name in (
 
 def personal_key(handshake: Handshake) -> Hashable:
     """The audience of one user whose sockets were opened alike; of one socket if anonymous."""
-    user, scope = handshake.user, handshake.scope
+    user = handshake.user
     if not user.is_authenticated or user.pk is None:
         return handshake
-    session = scope.get("session")
+    session = handshake.scope.get("session")
     return (
         # Not its type: a user whom channels' middleware has found is wrapped until it is reloaded.
         user.__class__,
         user.pk,
-        # A tenant may stand in the host, in a header or in a cookie.
-        frozenset(item for item in scope.get("headers", ()) if item[0] not in OF_ONE_HANDSHAKE),
-        scope.get("path"),
-        scope.get("query_string"),
         session.session_key if session is not None else None,
-        # What a token allows may differ from what another one of the same user does.
-        handshake.token,
+        handshake.traits,
     )
 
 

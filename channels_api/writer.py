@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .carrier import Carrier, carriers
+from .control import parse_pong, ping_text
 from .exceptions import CloseCode
 from .flow import Flow
 from .logs import logger
-from .protocol import Reply, byte_length, parse_pong, ping_text
+from .protocol import Reply, byte_length
 from .settings import settings
 
 # The protocol's own close code for it.

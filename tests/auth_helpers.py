@@ -1,7 +1,9 @@
 """Users who are logged in, and how a test ends that in a server's process."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group, Permission, User
 
@@ -63,3 +65,13 @@ async def ask(client: SocketClient, action: str = "who", stream: str = "auth") -
     """Status and data of an action's reply, or its errors."""
     reply = await client.request(stream, action)
     return reply["response_status"], reply["data"] or reply["errors"]
+
+
+def serves(age: float) -> Any:
+    """A fixture: a server of either kind that looks users up when they are so many seconds old."""
+
+    @pytest.fixture(params=["daphne", "uvicorn"])
+    def serve(request, app_server, transactional_db):
+        return app_server(request.param, APPLICATION, channels_api={"AUTH_MAX_AGE": age})
+
+    return serve

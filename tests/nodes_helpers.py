@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import redis
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
@@ -100,6 +101,18 @@ class Sites:
         sites = list(self._made.values())
         close_all(process for site in sites for process in site.processes)
         close_all(store for site in sites for store in site.stores)
+
+
+def keeps_sites() -> Any:
+    """A fixture: `Sites` that all tests of a module share."""
+
+    @pytest.fixture(scope="module")
+    def sites(django_db_setup):
+        made = Sites()
+        yield made
+        made.close()
+
+    return sites
 
 
 def make_site(layers: tuple, worker: bool, redis_server: RedisServer, channels_api: dict) -> Site:

@@ -6,7 +6,6 @@ from django.db import connection
 
 from tests.app.streams.auth import mend_sessions
 from tests.auth_helpers import (
-    APPLICATION,
     GOODBYE,
     LONG,
     NOT_AUTHENTICATED,
@@ -14,6 +13,7 @@ from tests.auth_helpers import (
     ask,
     change,
     new_person,
+    serves,
 )
 from tests.client import SocketClient, login_headers
 from tests.live_helpers import subscribe, until
@@ -24,15 +24,9 @@ TOLD = ["log_out", "flush", "cycle", "deactivate", "change_password", "delete"]
 SILENT = ["expire", "deactivate_silently"]
 
 
-@pytest.fixture(params=["daphne", "uvicorn"])
-def server(request, app_server, transactional_db):
-    """A server that looks nobody up while a test runs: what it knows, it was told."""
-    return app_server(request.param, APPLICATION, channels_api={"AUTH_MAX_AGE": LONG})
-
-
-@pytest.fixture(params=["daphne", "uvicorn"])
-def looking_server(request, app_server, transactional_db):
-    return app_server(request.param, APPLICATION, channels_api={"AUTH_MAX_AGE": SHORT})
+# It looks nobody up while a test runs: what it knows, it was told.
+server = serves(LONG)
+looking_server = serves(SHORT)
 
 
 @pytest.mark.parametrize("path", ["ws/", "session/"])

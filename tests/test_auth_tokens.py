@@ -10,7 +10,6 @@ from rest_framework.authtoken.models import Token
 from rest_framework_simplejwt.tokens import AccessToken
 
 from tests.auth_helpers import (
-    APPLICATION,
     GOODBYE,
     LONG,
     NO_CREDENTIALS,
@@ -19,6 +18,7 @@ from tests.auth_helpers import (
     ask,
     change,
     new_person,
+    serves,
 )
 from tests.client import SocketClient
 from tests.live_helpers import subscribe, until
@@ -26,15 +26,9 @@ from tests.live_helpers import subscribe, until
 PROTOCOL = "channels-api.v1"
 
 
-@pytest.fixture(params=["daphne", "uvicorn"])
-def server(request, app_server, transactional_db):
-    """A server that looks nobody up while a test runs."""
-    return app_server(request.param, APPLICATION, channels_api={"AUTH_MAX_AGE": LONG})
-
-
-@pytest.fixture(params=["daphne", "uvicorn"])
-def looking_server(request, app_server, transactional_db):
-    return app_server(request.param, APPLICATION, channels_api={"AUTH_MAX_AGE": SHORT})
+# It looks nobody up while a test runs: what it knows, it was told.
+server = serves(LONG)
+looking_server = serves(SHORT)
 
 
 async def token_of(person) -> str:

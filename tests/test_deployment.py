@@ -12,7 +12,7 @@ import websockets
 
 from channels_api.protocol import SUBPROTOCOL
 from tests import readme
-from tests.client import SocketClient
+from tests.client import PATIENCE, SocketClient
 from tests.deployment_site import ADDRESSES, HOST, PAGE, Nginx, Site
 from tests.live_helpers import keep, subscribe
 from tests.plugin import require_program
@@ -166,6 +166,9 @@ class reconnected:  # noqa: N801 - a context, as its client
         self.nginx, self.options = nginx, options
 
     async def __aenter__(self) -> SocketClient:
+        return await asyncio.wait_for(self._come_in(), PATIENCE)
+
+    async def _come_in(self) -> SocketClient:
         while True:
             self.client = self.nginx.client(**self.options)
             try:

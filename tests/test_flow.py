@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels_api.connection import Connection
+from channels_api.control import MAX_PONG_LENGTH, parse_pong, ping_text
 from channels_api.demultiplexer import WebsocketDemultiplexer
 from channels_api.exceptions import CloseCode
 from channels_api.flow import PING_BYTES, STALL_SECONDS, Flow
 from channels_api.limits import BAD_FRAMES
-from channels_api.protocol import MAX_PONG_LENGTH, SUBPROTOCOL, parse_pong, ping_text
+from channels_api.protocol import SUBPROTOCOL
 from channels_api.writer import HIGH_WATER, LOW_WATER, Writer
 from tests.frames_cases import error_frame
 from tests.live_world import clockless

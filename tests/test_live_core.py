@@ -838,6 +838,20 @@ async def test_what_a_user_read_who_was_logged_out_meanwhile_is_told_to_nobody(m
 
 
 @clockless
+async def test_a_snapshot_of_a_user_who_was_logged_out_meanwhile_is_for_nobody(make_world, reads):
+    world = make_world()
+    reader = TableReader(world.table, "ann", restricted=True)
+    subscription, _ = await world.subscribe(reader)
+    reads.parking = True
+    reading = asyncio.ensure_future(subscription.audience.snapshot(reader.owner))
+    await settle()
+    [(future, read)] = reads.parked
+    reader.is_over = True
+    future.set_result(read())
+    assert await reading is None
+
+
+@clockless
 async def test_nothing_is_told_after_the_end(make_world, reads):
     """Not even what is being read for a client that was slow."""
     world = make_world()

@@ -6,7 +6,6 @@ The heartbeat is so far away here that only rings can have brought what is heard
 import asyncio
 import contextlib
 import random
-from collections.abc import Iterator
 
 import pytest
 from redis.asyncio import Connection
@@ -18,9 +17,9 @@ from tests.nodes_helpers import (
     CORE,
     PUBSUB,
     Site,
-    Sites,
     audience,
     call,
+    keeps_sites,
     seed,
     write_by_command,
     write_by_socket,
@@ -39,11 +38,7 @@ SOON = 20
 SILENCE = Connection().socket_timeout or 5
 
 
-@pytest.fixture(scope="module")
-def sites(django_db_setup) -> Iterator[Sites]:
-    made = Sites()
-    yield made
-    made.close()
+sites = keeps_sites()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 import pytest
@@ -24,9 +24,9 @@ from tests.nodes_helpers import (
     Follower,
     PersistentRedis,
     Site,
-    Sites,
     audience,
     call,
+    keeps_sites,
     seed,
     write_by_command,
     write_by_socket,
@@ -41,11 +41,7 @@ HEARTBEAT = 10 if LONG else 2
 ON_TOP = 10
 
 
-@pytest.fixture(scope="module")
-def sites(django_db_setup) -> Iterator[Sites]:
-    made = Sites()
-    yield made
-    made.close()
+sites = keeps_sites()
 
 
 Write = Callable[[], Awaitable[None]]

@@ -13,7 +13,7 @@ from tests.benchmarks.measures import resident_bytes
 from tests.client import SocketClient
 from tests.faults_helpers import LONG, LONG_RUN
 from tests.live_helpers import keep, until
-from tests.nodes_helpers import CORE, Site, Sites, seed
+from tests.nodes_helpers import CORE, Site, keeps_sites, seed
 from tests.servers import AppServer
 from tests.test_load_endings import hang_up, quiet_census, reset, say_goodbye
 
@@ -46,11 +46,7 @@ FRAMES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def sites(django_db_setup) -> Iterator[Sites]:
-    made = Sites()
-    yield made
-    made.close()
+sites = keeps_sites()
 
 
 @pytest.fixture
@@ -165,6 +161,7 @@ class TestLives:
         """Who subscribes now hears what the other node writes."""
         async with SocketClient(site.urls[0]) as reader, SocketClient(site.urls[1]) as writer:
             replica = await keep(reader, "live")
+            assert memberships(site) > 0
             created = (await writer.request("live", "create", data={"question_text": "after all"}))[
                 "data"
             ]

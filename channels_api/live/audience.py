@@ -129,7 +129,7 @@ class Audience:
         self.wake()
 
     async def snapshot(self, owner: Hashable) -> Snapshot | None:
-        """All rows, read once for all who ask before the read begins; None: they are personal.
+        """All rows, read once for all who ask before the read begins; None: to each their own.
 
         `owner` is whose turn it is in the thread pool.
         """
@@ -238,12 +238,10 @@ class Audience:
             # Who asks from now on waits for the next one: in this one something may be missing.
             self._next_snapshot = None
             position, doubts = self.position(), self.rights.doubts
-            while True:
-                reader = self.reader
-                rows, snapshot = await run_in_thread(read_all, reader, position, owner=owner)
-                if not reader.is_over or reader is self.reader:
-                    break  # else another one speaks for all by now
-        if rows.personal or self.must_split:
+            reader = self.reader
+            rows, snapshot = await run_in_thread(read_all, reader, position, owner=owner)
+        # What nobody sees who is not logged in any more is not for the others.
+        if rows.personal or self.must_split or reader.is_over:
             return None
         # Else it may be what its reader sees in another audience by now.
         if not self.rights.changed_since(doubts):
